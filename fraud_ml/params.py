@@ -1,0 +1,86 @@
+"""What changes the model: one frozen section of params.yaml for each stage."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fraud_ml.documents import Document, read_document
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class ValidationParams(Document):
+    """How much a snapshot may be wrong before nobody trains on it."""
+
+    max_quarantined_share: Share
+    statistics_sample_rows: PositiveInt
+
+
+class FeatureParams(Document):
+    """How mature, labelled claims are split, always by event time: train, then validation, then test."""
+
+    test_months: PositiveInt
+    validation_months: PositiveInt
+    min_positives: PositiveInt
+
+
+class KerasTabularParams(Document):
+    """Small Keras networks, averaged, over embedded categories, scaled numbers and screened crosses."""
+
+    members: PositiveInt
+    crosses: Annotated[int, Field(ge=0)]
+    hidden_units: tuple[PositiveInt, ...]
+    embedding_size: PositiveInt
+    dropout: Share
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: PositiveInt
+    max_epochs: PositiveInt
+    patience: PositiveInt
+
+
+class RandomForestParams(Document):
+    """A scikit-learn random forest over one-hot categories."""
+
+    trees: PositiveInt
+    min_samples_leaf: PositiveInt
+
+
+class TrainingParams(Document):
+    """Which families are trained; the best on the validation window becomes the candidate."""
+
+    families: Annotated[tuple[Literal["keras_tabular", "random_forest"], ...], Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)]
+    keras_tabular: KerasTabularParams
+    random_forest: RandomForestParams
+
+
+class EvaluationParams(Document):
+    """What a candidate must reach on the frozen test window."""
+
+    bootstrap_rounds: PositiveInt
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    min_lift_over_prevalence: Annotated[float, Field(ge=1.0)]
+    max_loss_to_champion: Annotated[float, Field(ge=0.0)]
+
+
+class GovernanceParams(Document):
+    """How many distinct people must approve a candidate's digest."""
+
+    required_approvals: PositiveInt
+
+
+class Params(Document):
+    """The whole of params.yaml."""
+
+    validation: ValidationParams
+    features: FeatureParams
+    training: TrainingParams
+    evaluation: EvaluationParams
+    governance: GovernanceParams
+
+
+def load_params(path: Path) -> Params:
+    """Return params.yaml. Raises BadInput naming file, line and key when a key is unknown or a value does not fit."""
+    return read_document(path, Params)
