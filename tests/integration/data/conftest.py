@@ -1,0 +1,69 @@
+"""A claim log and a snapshot registry of one's own in the shared S3, and a small motor log to put there."""
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from fraud_ml.contract import Contract, load_contract
+from fraud_ml.data.simulator import simulate, write_rows
+from fraud_ml.objects import ObjectStore
+from fraud_ml.settings import PROJECT, Settings
+
+Command = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def place(s3_settings: Settings, tmp_path: Path) -> Settings:
+    """Settings whose log, registry, cache and remote nobody else uses."""
+    own = uuid.uuid4().hex[:8]
+    urls = {"FRAUD_ML_CLAIMS_URL": f"s3://claims/{own}", "FRAUD_ML_SNAPSHOT_REMOTE": f"s3://snapshots/{own}"}
+    return Settings(home=tmp_path / "home", values={**s3_settings.values, **urls})
+
+
+@pytest.fixture
+def store(place: Settings) -> ObjectStore:
+    return ObjectStore(place)
+
+
+@pytest.fixture(scope="session")
+def motor() -> Contract:
+    return load_contract("motor", PROJECT / "expectations")
+
+
+@pytest.fixture(scope="session")
+def motor_rows() -> pd.DataFrame:
+    """A log of 30 claims, recorded on some forty days from January into March 2024."""
+    return simulate("motor", claims=30, seed=5, begin=date(2024, 1, 1), end=date(2024, 3, 12))
+
+
+@pytest.fixture
+def motor_file(motor_rows: pd.DataFrame, tmp_path: Path) -> Path:
+    path = tmp_path / "motor.parquet"
+    write_rows(motor_rows, path)
+    return path
+
+
+@pytest.fixture
+def command(place: Settings) -> Command:
+    """Start `fraud-ml …` as a process of its own, in that place."""
+
+    def start(*arguments: object) -> subprocess.Popen[str]:
+        names = ("AWS_", "FRAUD_ML_")
+        values = {name: value for name, value in place.values.items() if name.startswith(names)}
+        return subprocess.Popen(
+            [sys.executable, "-m", "fraud_ml", *map(str, arguments)],
+            cwd=PROJECT,
+            env={**os.environ, **values, "FRAUD_ML_HOME": str(place.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
