@@ -1,0 +1,283 @@
+"""What TensorFlow Data Validation says about the claims. Drives its worker, which lives in an environment of its own.
+
+The worker starts before anything else is judged and runs beside it. Claims reach it through a pipe, never a file.
+"""
+
+import contextlib
+import io
+import json
+import subprocess
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fraud_ml.artifacts import Finding, Outcome, Severity
+from fraud_ml.contract import Contract
+from fraud_ml.errors import BadInput, Unavailable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_FILE = "schema.pbtxt"
+WORKER = Path(__file__).with_name("tfdv_worker.py")
+TIMEOUT_S = 300.0  # 10 s on an idle machine; a hung worker must not hang the run
+_AGAIN = "run `fraud-ml validate` by hand, mend what stops it, then `dvc repro --force --single-item validate`"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One finding's code, and TFDV's anomaly types that belong to it."""
+
+    code: str
+    title: str
+    types: frozenset[str]
+    expected: str
+    next_step: str
+
+
+RAN = Kind("TFDV001", "Statistics could be taken", frozenset(), "an answer of TFDV's worker", _AGAIN)
+KINDS = (
+    Kind(
+        "TFDV002",
+        "Columns of the schema are there and hold values",
+        frozenset({"FEATURE_TYPE_NOT_PRESENT", "SCHEMA_MISSING_COLUMN"}),
+        "every feature of schema.pbtxt",
+        "correct the source, or remove the feature from schema.pbtxt",
+    ),
+    Kind(
+        "TFDV003",
+        "Values are known often enough",
+        frozenset({"FEATURE_TYPE_LOW_FRACTION_PRESENT", "FEATURE_TYPE_LOW_NUMBER_PRESENT"}),
+        "`presence` of schema.pbtxt",
+        "find out why the column arrives empty; where that is right, lower `presence` in schema.pbtxt",
+    ),
+    Kind(
+        "TFDV004",
+        "Values are of their type",
+        frozenset(
+            {
+                "UNEXPECTED_DATA_TYPE",
+                "ENUM_TYPE_BYTES_NOT_STRING",
+                "ENUM_TYPE_INT_NOT_STRING",
+                "ENUM_TYPE_FLOAT_NOT_STRING",
+                "ENUM_TYPE_INVALID_UTF8",
+                "FLOAT_TYPE_STRING_NOT_FLOAT",
+                "FLOAT_TYPE_HAS_NAN",
+                "FLOAT_TYPE_HAS_INF",
+                "INT_TYPE_NOT_INT_STRING",
+            }
+        ),
+        "`type` of schema.pbtxt",
+        "correct the source, or `type` in schema.pbtxt",
+    ),
+    Kind(
+        "TFDV005",
+        "Text is in its domain",
+        frozenset({"ENUM_TYPE_UNEXPECTED_STRING_VALUES"}),
+        "`domain` and `min_domain_mass` of schema.pbtxt",
+        "correct the source, or add the new spellings to the domain",
+    ),
+    Kind(
+        "TFDV006",
+        "Numbers are in their domain",
+        frozenset({"INT_TYPE_BIG_INT", "INT_TYPE_SMALL_INT", "FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT"}),
+        "`float_domain` of schema.pbtxt",
+        "correct the source, or widen the domain",
+    ),
+    Kind(
+        "TFDV007",
+        "Columns of the claims are in the schema",
+        frozenset({"SCHEMA_NEW_COLUMN"}),
+        "no column that schema.pbtxt lacks",
+        "declare the column in schema.pbtxt",
+    ),
+)
+OTHER = Kind(
+    "TFDV099", "No other anomaly", frozenset(), "nothing else that TFDV objects to", "look it up in TFDV's anomalies"
+)
+
+
+@dataclass(frozen=True)
+class Described:
+    """TFDV's findings, its figures a column, and its statistics as text; the last two are empty when it did not run."""
+
+    findings: tuple[Finding, ...]
+    columns: tuple[Mapping[str, Any], ...] = ()
+    statistics: str = ""
+    sampled_rows: int = 0
+
+
+class Worker:
+    """TFDV at work on (a sample of) the claims. Leaving the context kills it unless it has answered.
+
+    Raises Unavailable when its interpreter is not there, BadInput when the schema is absent.
+    """
+
+    def __init__(
+        self,
+        claims: "pd.DataFrame",
+        contract: Contract,
+        *,
+        schema: Path,
+        python: Path,
+        sample_rows: int,
+        timeout_s: float,
+    ) -> None:
+        if not schema.is_file():
+            raise BadInput(f"{schema}: no such file", next_step="write it: copy that of another dataset")
+        if not python.is_file():
+            raise Unavailable(f"{python} is not there: TFDV has an environment of its own", next_step="make tfdv")
+        self._schema, self._python, self._timeout_s = schema, python, timeout_s
+        sampled = sample(claims, contract.key, sample_rows)
+        self._rows = len(sampled)
+        self._content = to_parquet(sampled, contract)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._answer: bytes = b""
+        self._trouble = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Worker":
+        try:
+            self._process = subprocess.Popen(
+                [str(self._python), "-I", str(WORKER), str(self._schema)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,  # may quote values
+            )
+        except OSError as error:
+            self._trouble = f"its interpreter does not start ({type(error).__name__})"
+        else:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._thread.join(timeout=5)
+            for pipe in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(OSError):
+                    if pipe is not None:
+                        pipe.close()
+
+    def _run(self) -> None:
+        assert self._process is not None
+        try:
+            self._answer, _ = self._process.communicate(self._content, timeout=self._timeout_s)
+        except subprocess.TimeoutExpired:
+            self._trouble = f"no answer within {self._timeout_s:g} s"
+            self._process.kill()  # and no second communicate(): it would wait for whoever else holds the pipe
+            self._process.wait()
+        except (OSError, ValueError) as error:
+            self._trouble = f"its pipe broke ({type(error).__name__})"
+        else:
+            code = self._process.returncode
+            if code:
+                self._trouble = f"killed by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+
+    def result(self) -> Described:
+        """Wait for the answer. A crash, a time-out or an answer that is none is undecided, which stops."""
+        if self._process is not None:
+            self._thread.join()
+        if self._trouble:
+            return _undecided(self._trouble)
+        try:
+            answer = json.loads(self._answer)
+            if "bad_schema" in answer:
+                bad = answer["bad_schema"]
+                raise BadInput(
+                    f"{self._schema}:{bad['line']}: not a TFDV schema", arrived=bad["reason"], next_step="mend it"
+                )
+            if "failed" in answer:
+                return _undecided(f"{answer['failed']['kind']} at {', '.join(answer['failed']['at'])}")
+            if answer["rows"] != self._rows:
+                return _undecided(f"it saw {answer['rows']:,} of {self._rows:,} rows")
+            findings = tuple(_findings(answer["anomalies"], self._rows))
+            return Described(findings, tuple(answer["columns"]), answer["statistics"], self._rows)
+        except (ValueError, KeyError, TypeError):
+            return _undecided("its answer is not readable")
+
+
+def sample(claims: "pd.DataFrame", key: str, rows: int) -> "pd.DataFrame":
+    """Return at most `rows` claims: those whose keys have the smallest hashes, so the same claims every time."""
+    import pandas as pd
+
+    if len(claims) <= rows or key not in claims.columns:
+        return claims.head(rows)
+    hashes = pd.Series(pd.util.hash_array(claims[key].astype(object).fillna("").to_numpy(), categorize=False))
+    return claims.iloc[hashes.nsmallest(rows).sort_index().index]
+
+
+def to_parquet(claims: "pd.DataFrame", contract: Contract) -> bytes:
+    """Return the contract's columns as Parquet: text, numbers, and timestamps as days since 1970."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, pa.Array] = {}
+    for name in contract.names:
+        if name not in claims.columns:
+            continue
+        values = claims[name]
+        if pd.api.types.is_datetime64_any_dtype(values.dtype):
+            epoch = pd.Timestamp(0, tz=values.dt.tz)
+            columns[name] = pa.array((values - epoch) / pd.Timedelta(days=1), pa.float64(), from_pandas=True)
+        elif pd.api.types.is_numeric_dtype(values.dtype):
+            columns[name] = pa.array(values.astype(float), pa.float64(), from_pandas=True)
+        else:
+            columns[name] = pa.array(
+                [str(v) if k else None for v, k in zip(values, values.notna(), strict=True)], pa.string()
+            )
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def _undecided(why: str) -> Described:
+    finding = Finding(
+        RAN.code,
+        RAN.title,
+        Severity.STOP,
+        Outcome.UNDECIDED,
+        expected=RAN.expected,
+        arrived=f"could not judge: {why}",
+        next_step=RAN.next_step,
+    )
+    return Described((finding,))
+
+
+def _findings(anomalies: list[Mapping[str, Any]], rows: int) -> list[Finding]:
+    """Return one passed finding a kind without anomaly, one failed finding for each column of the others."""
+    ran = Finding(RAN.code, RAN.title, Severity.STOP, Outcome.PASSED, RAN.expected, f"{rows:,} rows described")
+    found = [ran]
+    known = frozenset().union(*(kind.types for kind in KINDS))
+    for kind in (*KINDS, OTHER):
+        mine = [one for one in anomalies if one["kind"] in kind.types or (kind is OTHER and one["kind"] not in known)]
+        found += [_failed(kind, one, rows) for one in mine]
+        if not mine:
+            found.append(Finding(kind.code, kind.title, Severity.STOP, Outcome.PASSED, kind.expected, "no anomaly"))
+    return found
+
+
+def _failed(kind: Kind, anomaly: Mapping[str, Any], rows: int) -> Finding:
+    """A warning of TFDV warns, everything else stops."""
+    count = anomaly["count"]
+    share = None if count is None else count / rows
+    told = anomaly["kind"].lower().replace("_", " ")
+    return Finding(
+        kind.code,
+        kind.title,
+        Severity.WARN if anomaly["severity"] == "WARNING" else Severity.STOP,
+        Outcome.FAILED,
+        expected=kind.expected,
+        arrived=told + (f": {count:,} of {rows:,} rows ({share:.2%})" if share is not None else ""),
+        column=anomaly["column"],
+        count=count,
+        share=None if share is None else round(share, 6),
+        next_step=kind.next_step,
+    )

@@ -1,0 +1,160 @@
+"""Describe claims and hold them against a schema. Runs alone, under TensorFlow Data Validation's own interpreter.
+
+    <tfdv python> tfdv_worker.py schema.pbtxt  < claims.parquet  > answer.json
+
+The answer is one JSON object: either `rows`, `columns`, `anomalies` and `statistics` (a DatasetFeatureStatisticsList as
+text), or `bad_schema` (line and reason), or `failed` (what was raised, and where). Nothing in it is a claim's value:
+examples, extremes, quantiles, rank lists and the messages of exceptions stay behind.
+
+It imports nothing of the platform's package, whose environment differs.
+"""
+
+import ctypes
+import io
+import json
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ENOUGH_VALUES_FOR_A_MOMENT = 100  # below, a mean may tell one claim's value
+_COUNTS = ("num_non_missing", "num_missing", "min_num_values", "max_num_values", "tot_num_values")
+_FIGURES = ("unique", "avg_length", "avg_num_bytes", "num_zeros", "invalid_utf8_count")
+_MOMENTS = ("mean", "std_dev")
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    _die_with_parent()
+    answer_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # libraries that print do not spoil the answer
+    content = sys.stdin.buffer.read()
+    try:
+        answer = describe(content, Path(sys.argv[1]))
+    except Exception as error:
+        answer = {"failed": {"kind": type(error).__name__, "at": _where(error)}}
+    json.dump(answer, answer_to, allow_nan=False)
+    answer_to.close()
+    return 0
+
+
+def describe(content: bytes, schema_path: Path) -> dict[str, Any]:
+    """Return the answer for a Parquet file's bytes and a schema."""
+    warnings.filterwarnings("ignore")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import pyarrow.parquet as pq
+    import tensorflow_data_validation as tfdv
+    from google.protobuf import text_format
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    schema = schema_pb2.Schema()
+    try:
+        text_format.Parse(schema_path.read_text(encoding="utf-8"), schema)
+    except text_format.ParseError as broken:
+        return {"bad_schema": {"line": broken.GetLine() or 1, "reason": str(broken)}}
+    frame = pq.read_table(io.BytesIO(content)).to_pandas(ignore_metadata=True)
+    statistics = tfdv.generate_statistics_from_dataframe(frame, n_jobs=1)
+    anomalies = tfdv.validate_statistics(statistics, schema)
+    (described,) = statistics.datasets
+    features = {feature.path.step[0]: feature for feature in described.features}
+    return {
+        "rows": len(frame),
+        "anomalies": list(_anomalies(anomalies, schema, features)),
+        "columns": [_column(name, feature, len(frame)) for name, feature in features.items()],
+        "statistics": text_format.MessageToString(_without_values(statistics)),
+    }
+
+
+def _anomalies(anomalies: Any, schema: Any, features: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield column, kind, severity and the count of rows; descriptions quote values, so they stay here."""
+    from tensorflow_metadata.proto.v0 import anomalies_pb2
+
+    found = [(name, info) for name, info in sorted(anomalies.anomaly_info.items())]
+    if anomalies.HasField("dataset_anomaly_info"):
+        found.append((None, anomalies.dataset_anomaly_info))
+    for name, info in found:
+        column = info.path.step[0] if name is not None and info.path.step else name
+        for reason in info.reason:
+            kind = anomalies_pb2.AnomalyInfo.Type.Name(reason.type)
+            yield {
+                "column": column,
+                "kind": kind,
+                "severity": anomalies_pb2.AnomalyInfo.Severity.Name(info.severity),
+                "count": _count(kind, column, schema, features.get(column) if column else None),
+            }
+
+
+def _count(kind: str, column: str | None, schema: Any, feature: Any) -> int | None:
+    if feature is None:
+        return None
+    if "PRESENT" in kind:
+        return int(_common(feature).num_missing)
+    if kind == "ENUM_TYPE_UNEXPECTED_STRING_VALUES":
+        declared = next((known for known in schema.feature if known.name == column), None)
+        if declared is None:
+            return None
+        shared = {domain.name: domain for domain in schema.string_domain}
+        domain = shared.get(declared.domain, declared.string_domain)
+        buckets = feature.string_stats.rank_histogram.buckets
+        return int(sum(bucket.sample_count for bucket in buckets if bucket.label not in set(domain.value)))
+    return None
+
+
+def _common(feature: Any) -> Any:
+    return getattr(feature, feature.WhichOneof("stats")).common_stats
+
+
+def _column(name: str, feature: Any, rows: int) -> dict[str, Any]:
+    common = _common(feature)
+    known = int(common.num_non_missing)
+    told: dict[str, Any] = {"column": name, "known": known, "missing": rows - known}
+    if feature.WhichOneof("stats") == "string_stats":
+        told |= {"distinct": int(feature.string_stats.unique), "average_length": float(feature.string_stats.avg_length)}
+    elif feature.WhichOneof("stats") == "num_stats":
+        told["zeros"] = int(feature.num_stats.num_zeros)
+        if known >= ENOUGH_VALUES_FOR_A_MOMENT:
+            told |= {"mean": _finite(feature.num_stats.mean), "standard_deviation": _finite(feature.num_stats.std_dev)}
+    return told
+
+
+def _finite(value: float) -> float | None:
+    return value if value - value == 0 else None
+
+
+def _without_values(statistics: Any) -> Any:
+    """Return statistics with only counts, lengths and moments of many values: what no single claim determines."""
+    kept = type(statistics)()
+    for dataset in statistics.datasets:
+        of = kept.datasets.add(name=dataset.name, num_examples=dataset.num_examples)
+        for feature in dataset.features:
+            kind = feature.WhichOneof("stats")
+            target = of.features.add(path=feature.path, type=feature.type)
+            told, source = getattr(target, kind), getattr(feature, kind)
+            for name in _COUNTS:
+                setattr(told.common_stats, name, getattr(source.common_stats, name))
+            many = source.common_stats.num_non_missing >= ENOUGH_VALUES_FOR_A_MOMENT
+            for name in (*_FIGURES, *(_MOMENTS if many else ())):
+                if name in source.DESCRIPTOR.fields_by_name:
+                    setattr(told, name, getattr(source, name))
+    return kept
+
+
+def _where(error: Exception) -> list[str]:
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f"{Path(frame.filename).name}:{frame.lineno}" for frame in (frames[:2] + frames[-1:])]
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when the one that started it is gone; elsewhere do nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1:
+            os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""From findings to a verdict: three judges look at one snapshot, and a rule that could not judge counts as a no."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fraud_ml.artifacts import Finding, Outcome, SnapshotManifest, Verdict, Workspace, load, save
+from fraud_ml.contract import Contract, load_contract
+from fraud_ml.params import ValidationParams
+from fraud_ml.settings import Settings
+from fraud_ml.validation.checks import NO_ROWS, check_claims, check_share_set_aside
+from fraud_ml.validation.quarantine import SetAside, digest_key, write_quarantine
+from fraud_ml.validation.statistics import SCHEMA_FILE, TIMEOUT_S, Described, Worker
+from fraud_ml.validation.suite import SUITE_FILE, Suite, read_suite
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DATA_DOCS = "data_docs"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, the rows it sets aside, and what the report shows beside the findings."""
+
+    verdict: Verdict
+    set_aside: tuple[SetAside, ...]
+    described: Described
+    data_docs_page: Path | None = None
+
+
+def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
+    """Judge the snapshot pinned in the workspace; write report, quarantine, and last the verdict."""
+    from fraud_ml.data.snapshots import open_snapshot
+    from fraud_ml.validation.report import write_report
+
+    manifest = load(SnapshotManifest, workspace.snapshot_manifest)
+    contract = load_contract(manifest.dataset, workspace.expectations)
+    snapshot = open_snapshot(workspace.snapshot, contract)
+    report = workspace.validation_report
+    shutil.rmtree(report, ignore_errors=True)
+    judgement = judge(
+        snapshot.claims(),
+        contract,
+        params,
+        rules=workspace.expectations / manifest.dataset,
+        as_of=date.fromisoformat(manifest.as_of),
+        subject_digest=manifest.digest,
+        tfdv_python=Settings.load().tfdv_python,
+        data_docs=report / DATA_DOCS,
+    )
+    write_report(report, judgement, title=contract.title, dataset=manifest.dataset, as_of=manifest.as_of)
+    write_quarantine(judgement.set_aside, workspace.quarantine)
+    save(judgement.verdict, workspace.validation_verdict)
+    return judgement.verdict
+
+
+def judge(
+    claims: "pd.DataFrame",
+    contract: Contract,
+    params: ValidationParams,
+    *,
+    rules: Path,
+    as_of: date,
+    subject_digest: str,
+    tfdv_python: Path,
+    data_docs: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> Judgement:
+    """Judge `claims` (as `Snapshot.claims()` gives them) by our own checks, the suite and the schema in `rules`.
+
+    Never raises on bad claims. Raises BadInput when suite or schema is wrong, Unavailable when TFDV is not there.
+    """
+    suite = read_suite(rules / SUITE_FILE, contract)
+    claims = claims.reset_index(drop=True)
+    own = check_claims(claims, contract, as_of)
+    rows: dict[str, tuple[int, ...]] = {one.finding.code: one.rows for one in own if one.rows}
+    page = None
+    if claims.empty:
+        described, expected = Described(()), _undecided(suite)
+    else:
+        worker = Worker(
+            claims,
+            contract,
+            schema=rules / SCHEMA_FILE,
+            python=tfdv_python,
+            sample_rows=params.statistics_sample_rows,
+            timeout_s=timeout_s,
+        )
+        with worker:  # it computes while Great Expectations is imported
+            from fraud_ml.validation.expectations import judge_expectations
+
+            judged = judge_expectations(claims, suite, as_of=as_of, data_docs=data_docs)
+            described = worker.result()
+        rows |= judged.rows
+        expected, page = judged.findings, judged.data_docs_page
+    set_aside = _set_aside(claims, contract, rows)
+    quarantined = len({position for positions in rows.values() for position in positions})
+    share = check_share_set_aside(quarantined, len(claims), params.max_quarantined_share)
+    findings = (*(one.finding for one in own), share, *expected, *described.findings)
+    about = f"snapshot {contract.dataset} as of {as_of.isoformat()}"
+    verdict = Verdict.of(about, subject_digest, findings, rows=len(claims), quarantined_rows=quarantined)
+    return Judgement(verdict, set_aside, described, page)
+
+
+def _undecided(suite: Suite) -> tuple[Finding, ...]:
+    """Great Expectations passes most rules on an empty table; here nobody is asked."""
+    return tuple(rule.found(Outcome.UNDECIDED, NO_ROWS) for rule in suite.rules)
+
+
+def _set_aside(claims: "pd.DataFrame", contract: Contract, rows: dict[str, tuple[int, ...]]) -> tuple[SetAside, ...]:
+    if not rows:
+        return ()
+    known = contract.key in claims.columns
+    keys = claims[contract.key].tolist() if known else [None] * len(claims)
+    return tuple(
+        SetAside(digest_key(keys[position]), code) for code, positions in rows.items() for position in positions
+    )

@@ -1,0 +1,179 @@
+"""TFDV's worker answers, or its silence stops the snapshot."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from fraud_ml.artifacts import Outcome
+from fraud_ml.errors import BadInput, Unavailable
+from fraud_ml.settings import PROJECT
+from fraud_ml.validation.statistics import Worker, sample, to_parquet
+
+
+@pytest.fixture
+def ask(motor, motor_rules):
+    def describe(claims, python, *, timeout_s=120.0, schema=motor_rules / "schema.pbtxt", sample_rows=50_000):
+        with Worker(
+            claims, motor, schema=schema, python=python, sample_rows=sample_rows, timeout_s=timeout_s
+        ) as worker:
+            return worker.result()
+
+    return describe
+
+
+@pytest.fixture
+def interpreter(tmp_path):
+    """Return a function: a program that stands where TFDV's interpreter is expected, and does what it is told."""
+
+    def write(script):
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("exit 1", "it ended with exit code 1"),
+        ("kill -9 $$", "killed by signal 9"),
+        ("cat > /dev/null; echo Segmentation fault", "its answer is not readable"),
+        ("cat > /dev/null", "its answer is not readable"),
+        ('cat > /dev/null; echo \'{"rows": 0, "anomalies": [], "columns": [], "statistics": ""}\'', "0 of 400 rows"),
+        ("exec sleep 60", "no answer within 0.5 s"),
+        ("cat > /dev/null; sleep 60 & wait", "no answer within 0.5 s"),
+    ],
+)
+def test_a_worker_that_gives_no_answer_is_undecided_and_stops(ask, make_claims, interpreter, script, told):
+    started = time.monotonic()
+    described = ask(make_claims(), interpreter(script), timeout_s=0.5 if "sleep" in script else 30)
+    (finding,) = described.findings
+    assert (finding.code, finding.outcome, finding.stops) == ("TFDV001", Outcome.UNDECIDED, True)
+    assert told in finding.arrived
+    assert described.columns == ()
+    assert time.monotonic() - started < 20
+
+
+def test_an_interpreter_that_does_not_start_is_undecided(ask, make_claims, tmp_path):
+    (tmp_path / "python").write_text("not a program")
+    (finding,) = ask(make_claims(), tmp_path / "python").findings
+    assert (finding.outcome, finding.stops) == (Outcome.UNDECIDED, True)
+
+
+def test_an_environment_without_tfdv_is_undecided_and_named_without_values(ask, make_claims):
+    (finding,) = ask(make_claims(), Path(sys.executable)).findings
+    assert finding.outcome is Outcome.UNDECIDED
+    assert "ModuleNotFoundError at tfdv_worker.py:" in finding.arrived
+
+
+def test_an_absent_interpreter_is_unavailable_and_says_how_to_get_it(ask, make_claims, tmp_path):
+    with pytest.raises(Unavailable) as error:
+        ask(make_claims(), tmp_path / "nothing" / "python")
+    assert error.value.next_step == "make tfdv"
+
+
+def test_an_absent_schema_is_refused(ask, make_claims, tmp_path):
+    with pytest.raises(BadInput, match=r"schema\.pbtxt"):
+        ask(make_claims(), Path(sys.executable), schema=tmp_path / "schema.pbtxt")
+
+
+def test_leaving_the_context_ends_the_worker(make_claims, motor, motor_rules, interpreter):
+    schema, python = motor_rules / "schema.pbtxt", interpreter("exec sleep 60")
+    before = set(psutil.Process().children())
+    worker = Worker(make_claims(), motor, schema=schema, python=python, sample_rows=9, timeout_s=60)
+    with worker:
+        (started,) = set(psutil.Process().children()) - before
+        assert started.is_running()
+    assert not started.is_running()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to end the worker with its parent")
+def test_the_worker_does_not_outlive_a_killed_run(motor_rules):
+    """The real worker waits for claims on its pipe, here forever; its parent is killed without a chance to clean up."""
+    program = (
+        "import subprocess, sys, time\n"
+        f"command = [sys.executable, '-I', {str(PROJECT / 'fraud_ml/validation/tfdv_worker.py')!r}, 'schema']\n"
+        "worker = subprocess.Popen(command, stdin=subprocess.PIPE)\n"
+        "keeper = subprocess.Popen(['sleep', '30'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)\n"
+        "print(worker.pid, flush=True)\ntime.sleep(30)\n"
+    )
+    # A second holder of the pipe's writing end, so that the worker does not simply see its input end.
+    read, write = os.pipe()
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program.replace("stdin=subprocess.PIPE", f"stdin={read}")],
+        stdout=subprocess.PIPE,
+        pass_fds=(read,),
+    )
+    try:
+        assert parent.stdout is not None
+        worker = psutil.Process(int(parent.stdout.readline()))
+        time.sleep(1)  # it has started and asked for the signal
+        assert worker.is_running()
+        for child in psutil.Process(parent.pid).children():
+            if child.pid != worker.pid:
+                child.kill()
+        os.kill(parent.pid, signal.SIGKILL)
+        parent.wait()
+        _, alive = psutil.wait_procs([worker], timeout=5)
+        assert alive == []
+    finally:
+        parent.kill()
+        os.close(read)
+        os.close(write)
+
+
+def test_a_sample_is_the_same_claims_whatever_their_order(make_claims):
+    claims = make_claims()
+    chosen = sample(claims, "claim_id", 50)
+    shuffled = sample(claims.sample(frac=1, random_state=3).reset_index(drop=True), "claim_id", 50)
+    assert len(chosen) == 50
+    assert set(chosen["claim_id"]) == set(shuffled["claim_id"])
+    assert set(chosen["claim_id"]) != set(claims["claim_id"].head(50))
+    assert len(sample(claims, "claim_id", 400)) == 400
+
+
+def test_claims_of_a_wrong_type_still_reach_the_worker(make_claims, motor):
+    mixed = pd.Series(["north", 7, None, 1.5] * 100, dtype=object)
+    assert to_parquet(make_claims(region=mixed, claim_amount_eur="much").drop(columns="sex"), motor)
+
+
+@pytest.mark.slow
+def test_tfdv_passes_good_claims_and_names_what_is_wrong_with_bad_ones(ask, make_claims, tfdv_python):
+    good = ask(make_claims(), tfdv_python)
+    assert {finding.outcome for finding in good.findings} == {Outcome.PASSED}
+    assert [finding.code for finding in good.findings] == [*(f"TFDV00{n}" for n in range(1, 8)), "TFDV099"]
+    assert len(good.columns) == 27
+    bad = make_claims(
+        region=["moon"] * 20 + ["north"] * 380,
+        cover=pd.Series(["partial"] * 280 + [None] * 120),
+        witnesses="two",
+        claim_amount_eur=np.nan,
+    ).drop(columns="sex")
+    failed = {f.column: f for f in ask(bad, tfdv_python).findings if f.outcome is Outcome.FAILED}
+    assert {column: finding.code for column, finding in failed.items()} == {
+        "sex": "TFDV002",
+        "cover": "TFDV003",
+        "claim_amount_eur": "TFDV002",  # not a single value
+        "witnesses": "TFDV004",
+        "region": "TFDV005",
+    }
+    assert (failed["cover"].count, failed["cover"].share) == (120, 0.3)
+    assert (failed["region"].count, failed["region"].share) == (20, 0.05)
+    assert all(finding.stops for finding in failed.values())
+
+
+@pytest.mark.slow
+def test_a_schema_that_is_none_is_refused_by_line(ask, make_claims, tfdv_python, tmp_path):
+    (tmp_path / "schema.pbtxt").write_text('feature {\n  name: "region"\n  typo: BYTES\n}\n')
+    with pytest.raises(BadInput, match=r"schema\.pbtxt:3: not a TFDV schema"):
+        ask(make_claims(), tfdv_python, schema=tmp_path / "schema.pbtxt")
