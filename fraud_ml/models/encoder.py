@@ -1,0 +1,63 @@
+"""Text and numbers to what networks compute with: one TensorFlow graph, the same at training and at serving."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_ml.models.cells import SEPARATOR, Cells
+from fraud_ml.models.inputs import Inputs
+from fraud_ml.models.tensorflow_runtime import tf
+
+FARTHEST = 5.0  # a number is cut off at so many spreads from its mean
+
+
+class Encoded(NamedTuple):
+    """Claims as tensors of one length n."""
+
+    cells: tf.Tensor  # (n, n_categories) int32, see cells.Cells
+    numbers: tf.Tensor  # (n, 2 * n_numbers) float32: scaled, 0 where missing; then 1 where missing
+    crosses: tf.Tensor  # (n, n_crosses) float32 of {0, 1}
+
+
+class Encoder(tf.Module):
+    """Call it with {column: (n,) string or float32}. `crosses` (n_crosses, 2) may be set once they are known."""
+
+    def __init__(self, inputs: Inputs, cells: Cells) -> None:
+        super().__init__()
+        self.categories = [column.name for column in inputs.categories]
+        self.numbers = [column.name for column in inputs.numbers]
+        self.means = np.array([column.mean for column in inputs.numbers], np.float32)
+        self.spreads = np.array([column.spread for column in inputs.numbers], np.float32)
+        self.cells = cells
+        self.crosses: NDArray[np.int32] = np.zeros((0, 2), np.int32)
+        # a table must hold something: without any category it holds one key that nobody asks for
+        keys, ids = (cells.keys, cells.ids) if cells.keys else (("",), [0])
+        content = tf.lookup.KeyValueTensorInitializer(tf.constant(keys), tf.constant(ids, tf.int64))
+        self.table = tf.lookup.StaticHashTable(content, default_value=-1)
+
+    def __call__(self, columns: Mapping[str, tf.Tensor]) -> Encoded:
+        rows = tf.shape(next(iter(columns.values())))[0]
+        cells = self._cells(columns) if self.categories else tf.zeros((rows, 0), tf.int32)
+        numbers = self._scaled(columns) if self.numbers else tf.zeros((rows, 0))
+        crosses = self._crossed(cells) if len(self.crosses) else tf.zeros((rows, 0))
+        return Encoded(cells, numbers, crosses)
+
+    def _cells(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        keys = [tf.strings.join([name + SEPARATOR, columns[name]]) for name in self.categories]
+        found = self.table.lookup(tf.stack(keys, axis=1))
+        return tf.cast(tf.where(found < 0, self.cells.unseen, found), tf.int32)
+
+    def _scaled(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        given = tf.stack([columns[name] for name in self.numbers], axis=1)
+        known = tf.math.is_finite(given)
+        scaled = tf.clip_by_value((given - self.means) / self.spreads, -FARTHEST, FARTHEST)
+        return tf.concat([tf.where(known, scaled, 0.0), tf.cast(~known, tf.float32)], axis=1)
+
+    def _crossed(self, cells: tf.Tensor) -> tf.Tensor:
+        first, second = (
+            tf.gather(cells, self.cells.column[self.crosses[:, side]], axis=1) == self.crosses[:, side]
+            for side in (0, 1)
+        )
+        return tf.cast(first & second, tf.float32)

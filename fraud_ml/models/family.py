@@ -1,0 +1,52 @@
+"""What every model family offers. A new one is a file beside this and a row in FAMILIES."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_ml.models.inputs import Columns, Inputs
+
+Progress = Callable[[str], None]  # one line about long work, for people
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled claims. columns: see `inputs.Columns`; labels: (n_claims,) of {0, 1}."""
+
+    columns: Columns
+    labels: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Platt's scaling: probability = sigmoid(slope * logit + intercept)."""
+
+    slope: float = 1.0
+    intercept: float = 0.0
+
+
+class Family(Protocol):
+    """A fitted model of one family; the same examples, params and seed give the same bits in every process."""
+
+    @classmethod
+    def fit(
+        cls, inputs: Inputs, train: Examples, validation: Examples, params: Any, *, seed: int, progress: Progress
+    ) -> Self:
+        """Learn from `train`; `validation`, which is later, may only say when to stop."""
+
+    def logits(self, columns: Columns) -> NDArray[np.float64]:
+        """Return (n_claims,) uncalibrated log-odds."""
+
+    def weights(self) -> Iterator[tuple[str, NDArray]]:
+        """Yield everything learned under names that do not depend on the process."""
+
+    def export(self, folder: Path, calibration: Calibration) -> None:
+        """Write what `open` needs into the existing `folder`."""
+
+    @classmethod
+    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+        """Return the exported model as a function of columns to (n_claims,) calibrated probabilities."""

@@ -1,0 +1,134 @@
+"""A scikit-learn random forest over one-hot categories and filled-in numbers, stored by skops without pickle."""
+
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import skops.io
+from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+
+from fraud_ml.artifacts import load, save
+from fraud_ml.errors import Tampered
+from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.inputs import MISSING, Columns, Inputs
+from fraud_ml.params import RandomForestParams
+
+FOREST_FILE = "forest.skops"
+SCHEMA = "schema.json"  # in that file: how its arrays make up the pipeline
+CALIBRATION_FILE = "calibration.json"
+LEAST = 1e-3  # probabilities are kept this far from 0 and 1 before log-odds are taken
+TRUSTED = ("numpy.dtype", "sklearn.tree._tree.Tree")  # what skops does not trust by itself and a forest is made of
+
+
+class RandomForest:
+    """A fitted forest. Implements `family.Family`."""
+
+    def __init__(self, inputs: Inputs, pipeline: Pipeline) -> None:
+        self.inputs, self.pipeline = inputs, pipeline
+
+    @classmethod
+    def fit(
+        cls,
+        inputs: Inputs,
+        train: Examples,
+        validation: Examples,  # noqa: ARG003 - a forest needs no word about when to stop
+        params: RandomForestParams,
+        *,
+        seed: int,
+        progress: Progress,
+    ) -> Self:
+        categories = [[*column.vocabulary, MISSING] for column in inputs.categories]
+        texts = list(range(len(categories)))
+        numbers = list(range(len(categories), len(inputs.columns)))
+        encode = ColumnTransformer(
+            [
+                ("categories", OneHotEncoder(categories=categories, handle_unknown="ignore", dtype=np.float32), texts),
+                ("numbers", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), numbers),
+            ],
+            sparse_threshold=0,
+        )
+        # one thread: trees add their votes as they finish, and another order gives other last bits
+        forest = RandomForestClassifier(
+            n_estimators=params.trees, min_samples_leaf=params.min_samples_leaf, random_state=seed, n_jobs=1
+        )
+        pipeline = Pipeline([("encode", encode), ("forest", forest)])
+        pipeline.fit(_table(train.columns, inputs), train.labels)
+        progress(f"{params.trees} trees grown")
+        return cls(inputs, pipeline)
+
+    def logits(self, columns: Columns) -> NDArray[np.float64]:
+        return _logits(self.pipeline, columns, self.inputs)
+
+    def weights(self) -> Iterator[tuple[str, NDArray]]:
+        numbers = self.pipeline["encode"].named_transformers_["numbers"]
+        if hasattr(numbers, "statistics_"):
+            yield "medians", numbers.statistics_
+        for position, tree in enumerate(self.pipeline["forest"].estimators_):
+            for name in ("children_left", "children_right", "feature", "threshold", "value"):
+                yield f"tree/{position}/{name}", getattr(tree.tree_, name)
+
+    def export(self, folder: Path, calibration: Calibration) -> None:
+        (folder / FOREST_FILE).write_bytes(without_process(skops.io.dumps(self.pipeline)))
+        save(calibration, folder / CALIBRATION_FILE)
+
+    @classmethod
+    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+        """Raises Tampered when the file names a type that no forest of ours is made of."""
+        path = folder / FOREST_FILE
+        strange = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
+        if strange:
+            raise Tampered(f"{path}: holds types that no forest is made of", arrived=strange[0], path=str(path))
+        pipeline = skops.io.load(path, trusted=list(TRUSTED))
+        calibration = load(Calibration, folder / CALIBRATION_FILE)
+
+        def answer(columns: Columns) -> NDArray[np.float64]:
+            logits = _logits(pipeline, columns, inputs)
+            return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
+
+        return answer
+
+
+def without_process(dumped: bytes) -> bytes:
+    """Return a skops file without what the writing process left in it: the time, and memory addresses as names.
+
+    Equal forests then give equal bytes. Addresses are replaced by the order in which the schema first names them.
+    """
+    numbers: dict[bytes, bytes] = {}
+
+    def number(found: re.Match[bytes]) -> bytes:
+        name = numbers.setdefault(found[2], str(len(numbers) + 1).encode())
+        return found[1] + name + found[3]
+
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(dumped)) as source, zipfile.ZipFile(written, "w") as target:
+        schema = re.sub(rb'("__id__": )(\d+)()', number, source.read(SCHEMA))
+        schema = re.sub(rb'("file": ")(\d+)(\.\w+")', number, schema)
+        members = {SCHEMA: schema}
+        for name in source.namelist():
+            if name != SCHEMA:
+                address, suffix = name.split(".", 1)
+                members[f"{numbers[address.encode()].decode()}.{suffix}"] = source.read(name)
+        for name, content in sorted(members.items()):
+            target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    return written.getvalue()
+
+
+def _logits(pipeline: Pipeline, columns: Columns, inputs: Inputs) -> NDArray[np.float64]:
+    probability = np.clip(pipeline.predict_proba(_table(columns, inputs))[:, 1], LEAST, 1 - LEAST)
+    logits: NDArray[np.float64] = np.log(probability / (1 - probability))
+    return logits
+
+
+def _table(columns: Columns, inputs: Inputs) -> NDArray[Any]:
+    """Return the categories' columns, then the numbers', as one object array (n_claims, n_columns)."""
+    ordered = [*inputs.categories, *inputs.numbers]
+    return np.stack([columns[column.name].astype(object) for column in ordered], axis=1)
