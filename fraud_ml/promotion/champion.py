@@ -1,0 +1,112 @@
+"""Pin the champion that a run is measured against: its record and, byte for byte, its model.
+
+A run that was opened before gets the champion of its first opening, whatever was deployed since, so that its stages'
+inputs, and with them the run cache's answers, stay the same.
+"""
+
+from pathlib import Path, PurePosixPath
+
+from fraud_ml.artifacts import Champion, ModelManifest, Workspace, file_digest, load, save, whole_folder
+from fraud_ml.errors import BadInput, FraudMLError, Tampered
+from fraud_ml.governance.candidates import registered_candidate
+from fraud_ml.ledger import Entry, EntryKind, Ledger
+from fraud_ml.objects import ObjectStore
+from fraud_ml.settings import Settings
+
+ACTOR = "fraud-ml pin"
+MODEL_MANIFEST = "model.json"
+
+
+def pin_champion(settings: Settings, workspace: Workspace, *, dataset: str, as_of: str, run_key: str) -> Champion:
+    """Leave champion.json and the champion's model in the workspace, and nothing else; doing it twice changes nothing.
+
+    Every file is checked against the digest that was registered for it. Raises Tampered naming the file that differs,
+    Unavailable when ledger or object store do not answer; the workspace then holds what it held before.
+    """
+    ledger = Ledger(settings.ledger_url)
+    opened = ledger.append(
+        EntryKind.RUN_OPENED,
+        dataset=dataset,
+        subject=run_key,
+        actor=ACTOR,
+        body={"as_of": as_of, "champion": vars(current_champion(ledger, dataset))},
+        once=True,
+    )
+    champion = Champion(**opened.body["champion"])
+    if champion.candidate_digest is None:
+        return none_champion(workspace)
+    registered, _ = registered_candidate(ledger, champion.candidate_digest)
+    manifest = ModelManifest(
+        **{**registered.body["manifest"], "features": tuple(registered.body["manifest"]["features"])}
+    )
+    if _is_pinned(workspace, champion, manifest):
+        return champion
+    with whole_folder(workspace.champion) as folder:
+        _download(ObjectStore(settings), registered, manifest, folder / workspace.champion_model.name)
+        save(champion, folder / workspace.champion_record.name)
+    return champion
+
+
+def none_champion(workspace: Workspace) -> Champion:
+    """Leave the record that there is no champion, and no model."""
+    champion = Champion()
+    if not _is_pinned(workspace, champion, None):
+        with whole_folder(workspace.champion) as folder:
+            save(champion, folder / workspace.champion_record.name)
+    return champion
+
+
+def current_champion(ledger: Ledger, dataset: str) -> Champion:
+    """Return the model of the latest promotion that a scorer acknowledged; promotions count, not the answers' order."""
+    deployed = ledger.find(kind=EntryKind.DEPLOYED, dataset=dataset)
+    if not deployed:
+        return Champion()
+    newest = max(deployed, key=lambda entry: (entry.body.get("sequence", 0), entry.seq))
+    registered, candidate = registered_candidate(ledger, newest.subject)
+    return Champion(
+        version=str(registered.body["version"]), candidate_digest=candidate.digest, model_digest=candidate.model_digest
+    )
+
+
+def _is_pinned(workspace: Workspace, champion: Champion, manifest: ModelManifest | None) -> bool:
+    """Say whether exactly these bytes stand in the workspace already."""
+    expected = {workspace.champion_record.name}
+    if manifest is not None:
+        expected |= {f"{workspace.champion_model.name}/{name}" for name in (MODEL_MANIFEST, *manifest.files)}
+    found = {
+        path.relative_to(workspace.champion).as_posix() for path in workspace.champion.rglob("*") if path.is_file()
+    }
+    if found != expected:
+        return False
+    try:
+        if load(Champion, workspace.champion_record) != champion:
+            return False
+        if manifest is None:
+            return True
+        model = workspace.champion_model
+        return load(ModelManifest, model / MODEL_MANIFEST) == manifest and not _differing(model, manifest)
+    except FraudMLError:
+        return False
+
+
+def _download(store: ObjectStore, registered: Entry, manifest: ModelManifest, into: Path) -> None:
+    for name in manifest.files:
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or name == MODEL_MANIFEST:
+            raise BadInput(f"ledger entry {registered.seq}: a model's file must lie in its folder", arrived=name)
+    address = str(registered.body["model_uri"]).rstrip("/")
+    store.download({f"{address}/{name}": into / name for name in manifest.files})
+    differing = _differing(into, manifest)
+    if differing:
+        raise Tampered(
+            f"{address}/{differing[0]} is not the file that was registered",
+            expected=manifest.files[differing[0]][:12],
+            arrived=file_digest(into / differing[0])[:12],
+            next_step="restore it from a backup of the object store",
+            path=f"{address}/{differing[0]}",
+        )
+    save(manifest, into / MODEL_MANIFEST)
+
+
+def _differing(folder: Path, manifest: ModelManifest) -> list[str]:
+    return [name for name, digest in sorted(manifest.files.items()) if file_digest(folder / name) != digest]

@@ -1,0 +1,50 @@
+"""Pin what a run learns from and is measured against: its snapshot and its champion.
+
+Both become plain files of the workspace, so that the stages after them are functions of files alone, on a laptop as
+in Airflow. A run's key is a digest of everything that may change its outcome; asked again for the same key, the
+champion is the one that was pinned the first time, and DVC's run cache can answer.
+"""
+
+from dataclasses import dataclass
+
+from fraud_ml.artifacts import Champion, Workspace, digest_of
+from fraud_ml.data.snapshots import pin_snapshot
+from fraud_ml.params import load_params
+from fraud_ml.promotion.champion import none_champion, pin_champion
+from fraud_ml.settings import Settings
+
+
+@dataclass(frozen=True)
+class PinnedInputs:
+    """What was pinned; `run_key` is 12 hex digits."""
+
+    dataset: str
+    as_of: str
+    snapshot_digest: str
+    run_key: str
+    champion: Champion
+
+
+def pin_inputs(
+    settings: Settings, workspace: Workspace, *, dataset: str, as_of: str, code_rev: str, with_champion: bool = True
+) -> PinnedInputs:
+    """Materialise snapshot and champion in the workspace; doing it twice changes nothing.
+
+    Without `with_champion` nothing outside the snapshot registry is asked, and the candidate has no rival.
+    Raises Tampered naming the file whose bytes are not the recorded ones.
+    """
+    manifest = pin_snapshot(settings, dataset, as_of, workspace)
+    run_key = digest_of(
+        {
+            "dataset": dataset,
+            "as_of": as_of,
+            "snapshot_digest": manifest.digest,
+            "code_rev": code_rev,
+            "params_digest": digest_of(load_params(workspace.params).model_dump(mode="json")),
+        }
+    )[:12]
+    if with_champion:
+        champion = pin_champion(settings, workspace, dataset=dataset, as_of=as_of, run_key=run_key)
+    else:
+        champion = none_champion(workspace)
+    return PinnedInputs(dataset, as_of, manifest.digest, run_key, champion)
