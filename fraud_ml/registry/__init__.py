@@ -1,0 +1,9 @@
+"""Which models exist, and what each was made from: MLflow runs, logged models and registered versions.
+
+The one owner of mlflow. MLflow shows and links; what was approved and deployed is the ledger's to say, and the alias
+`champion` is its projection.
+"""
+
+from fraud_ml.registry.registration import Registered, model_name, register, set_champion
+
+__all__ = ["Registered", "model_name", "register", "set_champion"]
