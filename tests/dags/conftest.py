@@ -1,0 +1,62 @@
+"""A small project with a dvc.yaml of its own, and the environment that its stages need."""
+
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fraud_ml.ledger import Ledger
+from fraud_ml.settings import Settings
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Places in the test's own folder; no server."""
+    return Settings(home=tmp_path / "home", values={"FRAUD_ML_CODE_REPO": str(tmp_path / "project")})
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[..., Path]:
+    """Write and commit a project of these files; a DVC checkout whose cache lies in the test's folder."""
+
+    def make(files: dict[str, str], name: str = "project") -> Path:
+        folder = tmp_path / name
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        (folder / ".dvc").mkdir()
+        (folder / ".dvc" / "config").write_text(
+            f"[core]\nanalytics = false\nsite_cache_dir = {tmp_path}/site\n[cache]\ndir = {tmp_path}/cache\n"
+        )
+        git(folder, "init", "-q")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-qm", "A small project")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def ledger(postgres_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
+    """An empty ledger in a new database, which tasks and triggers find through their environment."""
+    import psycopg
+
+    server, _, _ = postgres_settings.ledger_url.partition("?")
+    query = postgres_settings.ledger_url.removeprefix(server)
+    name = f"waits_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_settings.ledger_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(f"create database {name}")  # type: ignore[call-overload]
+    url = f"{server.rpartition('/')[0]}/{name}{query}"
+    monkeypatch.setenv("FRAUD_ML_LEDGER_URL", url)
+    monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
+    made = Ledger(url)
+    made.migrate()
+    return made
