@@ -1,0 +1,111 @@
+"""`fraud-ml`: the command line. Stage commands are generated from STAGES, the others stand in `fraud_ml/commands/`.
+
+Exit codes: 0 done, 2 rejected (do not try again), 3 unavailable (may be tried again), 1 a fault of ours.
+"""
+
+import importlib
+import logging
+import sys
+from typing import Any
+
+import click
+
+from fraud_ml.errors import FraudMLError
+from fraud_ml.pipeline import STAGES, Stage
+
+# One row a command: its name -> where its click command stands. Loaded only when called, so that --help stays quick.
+COMMANDS = {
+    "simulate": "fraud_ml.commands.claims:simulate",
+    "land": "fraud_ml.commands.claims:land",
+    "snapshot": "fraud_ml.commands.claims:snapshot",
+    "pin": "fraud_ml.commands.pin:pin",
+    "register": "fraud_ml.commands.registry:register",
+    "crown": "fraud_ml.commands.registry:crown",
+    "keys": "fraud_ml.commands.governance:keys",
+    "approve": "fraud_ml.commands.governance:approve",
+    "ledger": "fraud_ml.commands.governance:ledger",
+    "promote": "fraud_ml.commands.deployment:promote",
+    "relay": "fraud_ml.commands.deployment:relay",
+    "serve": "fraud_ml.commands.serving:serve",
+    "stack": "fraud_ml.commands.stack:stack",
+    "demo": "fraud_ml.commands.demo:demo",
+    "bench": "fraud_ml.commands.bench:bench",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Retrain, approve and deploy insurance-fraud models.
+
+    \b
+    Example: fraud-ml stack up && fraud-ml demo
+    """
+
+
+def _stage_command(stage: Stage) -> click.Command:
+    @click.command(stage.name, help=_stage_help(stage), short_help=_first_line(stage))
+    @click.option("--json", "as_json", is_flag=True, help="Print the stage's report as JSON.")
+    def command(as_json: bool) -> None:
+        from fraud_ml.artifacts import Workspace, canonical_json
+        from fraud_ml.params import load_params
+
+        workspace = Workspace()
+        params = getattr(load_params(workspace.params), stage.section)
+        report = stage.run(workspace, params)
+        if as_json:
+            click.echo(canonical_json(report))
+
+    return command
+
+
+def _first_line(stage: Stage) -> str:
+    return (stage.run.__doc__ or "").strip().splitlines()[0]
+
+
+def _stage_help(stage: Stage) -> str:
+    """Return the stage's docstring, with what dvc.yaml says that it reads and writes."""
+    import inspect
+
+    text = inspect.getdoc(stage.run) or ""
+    declared = _declared(stage.name)
+    reads = [*declared.get("deps", []), f"params.yaml: {stage.section}"]
+    writes = [*declared.get("outs", []), *declared.get("metrics", [])]
+    lines = ["\b", "Reads:  " + "\n        ".join(reads), "Writes: " + "\n        ".join(writes)]
+    example = f"\b\nExample: fraud-ml {stage.name} --json"
+    return text + "\n\n" + "\n".join(lines) + "\n\n" + example
+
+
+def _declared(name: str) -> dict[str, Any]:
+    import yaml
+
+    from fraud_ml.settings import PROJECT
+
+    stages = yaml.safe_load((PROJECT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    declared: dict[str, Any] = stages[name]
+    return declared
+
+
+for _stage in STAGES:
+    cli.add_command(_stage_command(_stage))
+
+
+def main() -> None:
+    """Run the command line; errors become one sentence on standard error and the exit code of their kind."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        cli(standalone_mode=True)
+    except FraudMLError as error:
+        click.echo(f"fraud-ml: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""The commands of `fraud-ml`, one module a topic; each calls one room and prints what it answers."""

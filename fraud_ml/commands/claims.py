@@ -1,0 +1,179 @@
+"""Commands about claims at rest: simulate them, land them in the log, freeze and look at snapshots."""
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fraud_ml.artifacts import canonical_json
+from fraud_ml.errors import BadInput
+from fraud_ml.settings import PROJECT, Settings
+
+_FILE = click.Path(path_type=Path)
+
+
+class _Day(click.ParamType):
+    """An ISO date."""
+
+    name = "YYYY-MM-DD"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ARG002
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            raise BadInput(
+                "not a date", expected="YYYY-MM-DD, for example 2025-12-31", arrived=str(value)[:40]
+            ) from None
+
+
+def _contract(dataset: str) -> Any:
+    from fraud_ml.contract import load_contract
+
+    here = Path.cwd() / "expectations"
+    return load_contract(dataset, here if here.is_dir() else PROJECT / "expectations")
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--claims", default=20_000, show_default=True, help="How many claims.")
+@click.option("--seed", default=7, show_default=True, help="Equal seeds give equal claims.")
+@click.option("--from", "begin", type=_Day(), default="2023-01-01", show_default=True, help="No accident is earlier.")
+@click.option("--to", "end", type=_Day(), default="2025-12-31", show_default=True, help="The log ends with this day.")
+@click.option("--out", type=_FILE, required=True, help="File to write: .csv, .csv.gz or .parquet.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def simulate(dataset: str, claims: int, seed: int, begin: date, end: date, out: Path, as_json: bool) -> None:
+    """Write the claim log of an insurer that does not exist.
+
+    \b
+    Example: fraud-ml simulate motor --claims 20000 --seed 7 --out motor.csv
+    """
+    from fraud_ml.data.simulator import simulate as run
+    from fraud_ml.data.simulator import write_rows
+
+    rows = run(dataset, claims=claims, seed=seed, begin=begin, end=end)
+    write_rows(rows, out)
+    if as_json:
+        click.echo(canonical_json({"file": str(out), "claims": claims, "rows": len(rows)}))
+    else:
+        click.echo(f"{out}: {len(rows):,} recorded rows of {claims:,} claims")
+
+
+@click.command()
+@click.argument("dataset")
+@click.argument("file", type=_FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON.")
+def land(dataset: str, file: Path, as_json: bool) -> None:
+    """Append a file's claims to the raw claim log; landing them twice adds nothing.
+
+    \b
+    Example: fraud-ml land carclaims carclaims.csv
+    """
+    from fraud_ml.data.log import land as run
+
+    click.echo(f"landing {file} …", err=True)
+    batch = run(Settings.load(), _contract(dataset), file)
+    if as_json:
+        click.echo(canonical_json(batch))
+        return
+    recorded = f"recorded {batch.first_recorded[:10]} to {batch.last_recorded[:10]}"
+    did = "landed" if batch.created else "nothing to add: these rows were landed before,"
+    click.echo(f"{file.name}: {did} {batch.rows:,} rows, {recorded}, batch {batch.id}")
+
+
+@click.group()
+def snapshot() -> None:
+    """Freeze, list, show and verify snapshots of the claim log.
+
+    \b
+    Example: fraud-ml snapshot freeze motor 2025-12-31
+    """
+
+
+@snapshot.command()
+@click.argument("dataset")
+@click.argument("as_of", type=_Day())
+@click.option("--json", "as_json", is_flag=True, help="Print the version as JSON.")
+def freeze(dataset: str, as_of: date, as_json: bool) -> None:
+    """Version everything recorded on or before a date (UTC). The same date always gives the same bytes.
+
+    \b
+    Example: fraud-ml snapshot freeze motor 2025-12-31
+    """
+    from fraud_ml.data.snapshots import freeze as run
+
+    click.echo(f"freezing {dataset} as of {as_of} …", err=True)
+    frozen = run(Settings.load(), _contract(dataset), as_of)
+    if as_json:
+        click.echo(canonical_json({**asdict(frozen), "as_of": frozen.tag.rsplit("/", 1)[1]}))
+        return
+    did = "frozen" if frozen.created else "was frozen before, nothing changed"
+    click.echo(f"{frozen.tag}: {did}; {frozen.manifest.rows:,} rows, digest {frozen.manifest.digest[:12]}")
+
+
+@snapshot.command("list")
+@click.argument("dataset")
+@click.option("--json", "as_json", is_flag=True, help="Print the versions as JSON.")
+def list_snapshots(dataset: str, as_json: bool) -> None:
+    """List a dataset's frozen versions.
+
+    \b
+    Example: fraud-ml snapshot list motor
+    """
+    from fraud_ml.data.snapshots import list_versions
+
+    _contract(dataset)
+    versions = list_versions(Settings.load(), dataset)
+    if as_json:
+        click.echo(canonical_json([asdict(version) for version in versions]))
+    for version in () if as_json else versions:
+        click.echo(
+            f"{version.name:<14} {version.rows:>12,} rows  digest {version.digest[:12]}  frozen {version.frozen_at}"
+        )
+    if not versions and not as_json:
+        click.echo(
+            f"no snapshot of {dataset} yet; freeze one: fraud-ml snapshot freeze {dataset} {datetime.now(UTC):%Y-%m-%d}"
+        )
+
+
+@snapshot.command()
+@click.argument("dataset")
+@click.argument("as_of")
+@click.option("--json", "as_json", is_flag=True, help="Print version and manifest as JSON.")
+def show(dataset: str, as_of: str, as_json: bool) -> None:
+    """Show what a version holds: rows, files, the batches and source files behind it.
+
+    \b
+    Example: fraud-ml snapshot show motor 2025-12-31
+    """
+    from fraud_ml.data.snapshots import show_version
+
+    version, manifest = show_version(Settings.load(), dataset, as_of)
+    if as_json:
+        click.echo(canonical_json({"version": asdict(version), "manifest": asdict(manifest)}))
+        return
+    click.echo(f"{version.tag}\ngit      {version.git_rev}\nfrozen   {version.frozen_at}\ndigest   {manifest.digest}")
+    click.echo(f"rows     {manifest.rows:,}\nbatches  {', '.join(manifest.batches)}")
+    click.echo("\n".join(f"source   sha256 {digest}" for digest in manifest.source_digests))
+    click.echo("\n".join(f"file     {name}  sha256 {digest}" for name, digest in sorted(manifest.files.items())))
+
+
+@snapshot.command()
+@click.argument("dataset")
+@click.argument("as_of")
+@click.option("--remote/--no-remote", default=True, show_default=True, help="Hash the remote's copies too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the count as JSON.")
+def verify(dataset: str, as_of: str, remote: bool, as_json: bool) -> None:
+    """Hash every stored copy of a version; exit 2 naming the first file that was changed.
+
+    \b
+    Example: fraud-ml snapshot verify motor 2025-12-31
+    """
+    from fraud_ml.data.snapshots import verify_version
+
+    count = verify_version(Settings.load(), dataset, as_of, remote=remote)
+    told = f"{dataset} {as_of}: {count} stored files are what was frozen"
+    click.echo(canonical_json({"dataset": dataset, "as_of": as_of, "verified": count}) if as_json else told)

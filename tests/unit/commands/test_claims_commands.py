@@ -1,0 +1,129 @@
+"""A file that breaks its contract ends in one sentence on standard error and exit code 2; no server is asked."""
+
+import gzip
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fraud_ml.cli import main
+from fraud_ml.settings import PROJECT
+
+Answer = tuple[int, str, str]
+Run = Callable[..., Answer]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Call `fraud-ml …` where no server is: exit code, standard output, standard error."""
+    for name in ("AWS_ENDPOINT_URL", "FRAUD_ML_CLAIMS_URL", "FRAUD_ML_SNAPSHOT_REMOTE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(PROJECT)
+
+    def call(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["fraud-ml", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = capsys.readouterr()
+        return int(ended.value.code or 0), told.out, told.err
+
+    return call
+
+
+@pytest.fixture
+def motor_csv(run: Run, tmp_path: Path) -> Path:
+    path = tmp_path / "motor.csv"
+    assert run("simulate", "motor", "--claims", 20, "--seed", 3, "--out", path)[0] == 0
+    return path
+
+
+def cut_gzip(text: bytes) -> bytes:
+    return gzip.compress(text)[:-30]
+
+
+BREAKS: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
+    "wrong delimiter": ("motor.csv", lambda text: text.replace(b",", b";"), ":1: cells are separated by semicolons"),
+    "missing column": (
+        "motor.csv",
+        lambda text: text.replace(b"witnesses,", b"", 1),
+        ":1: column `witnesses` is missing",
+    ),
+    "extra column": (
+        "motor.csv",
+        lambda text: text.replace(b"witnesses,", b"witnesses,note,", 1),
+        ":1: unknown column `note`",
+    ),
+    "mixed types": (
+        "motor.csv",
+        lambda text: text.replace(b",2023-", b",soon-"),
+        '"accident_date" is declared a timestamp',
+    ),
+    "empty file": ("motor.csv", lambda _: b"", ": the file is empty"),
+    "header only": ("motor.csv", lambda text: text.split(b"\n")[0] + b"\n", ": a header but no claims"),
+    "truncated gzip": ("motor.csv.gz", cut_gzip, ": the gzip file is cut off"),
+    "not UTF-8": ("motor.csv", lambda text: text.replace(b"female", b"f\xe9male", 1), ": not readable as utf-8"),
+    "UTF-16": ("motor.csv", lambda text: text.decode().encode("utf-16"), ":1: written in UTF-16"),
+    "ragged row": ("motor.csv", lambda text: text.rstrip(b"\n") + b",,\n", "do not have as many cells as the header"),
+    "two truths": (
+        "motor.csv",
+        lambda text: text + text.split(b"\n")[1].replace(b"none", b"rule", 1),
+        "in different ways",
+    ),
+    "no key": (
+        "motor.csv",
+        lambda text: text.replace(b"\nM-", b"\n,M-", 1).replace(b",P-", b"", 1),
+        "claim_id (the key)",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+def test_broken_file_is_one_sentence_and_exit_2(run: Run, motor_csv: Path, tmp_path: Path, what: str) -> None:
+    name, damage, expected = BREAKS[what]
+    path = tmp_path / "broken" / name
+    path.parent.mkdir()
+    path.write_bytes(damage(motor_csv.read_bytes()))
+    code, out, err = run("land", "motor", path)
+
+    told = err.split("fraud-ml: ")[-1]
+    assert code == 2
+    assert expected in told
+    assert str(path) in told
+    assert told.count("\n") == 1
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_byte_order_mark_passes_the_reader_and_only_the_missing_store_stops_it(run: Run, motor_csv: Path) -> None:
+    motor_csv.write_bytes(b"\xef\xbb\xbf" + motor_csv.read_bytes())
+    code, _, err = run("land", "motor", motor_csv)
+
+    assert code == 3
+    assert "FRAUD_ML_CLAIMS_URL is not set" in err
+
+
+def test_unknown_dataset_names_the_known_ones(run: Run, motor_csv: Path) -> None:
+    code, _, err = run("land", "boats", motor_csv)
+
+    assert code == 2
+    assert "carclaims, motor" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("simulate",),
+        ("land",),
+        ("snapshot", "freeze"),
+        ("snapshot", "list"),
+        ("snapshot", "show"),
+        ("snapshot", "verify"),
+    ],
+)
+def test_help_shows_an_example(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, _ = run(*arguments, "--help")
+
+    assert code == 0
+    assert "Example: fraud-ml " in out
