@@ -155,7 +155,7 @@ def world(
     made = World(Settings(home=tmp_path, values=values))
     made.ledger.migrate()
     stop = threading.Event()
-    relay = threading.Thread(target=run_relay, args=(made.settings, stop), kwargs={"say": lambda _: None})
+    relay = threading.Thread(target=run_relay, args=(made.settings, stop), kwargs={"say": lambda _: None}, daemon=True)
     relay.start()
     yield made
     stop.set()

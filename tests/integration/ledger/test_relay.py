@@ -74,7 +74,9 @@ class Scorer:
     def __init__(self, url: str, dataset: str) -> None:
         self.url, self.dataset, self.got, self.stop = url, dataset, [], threading.Event()
         self.queue = scorer_queue(f"test-{dataset}")
-        self.thread = threading.Thread(target=consume, args=(url, self.queue, SCORER_BINDINGS, self._take, self.stop))
+        self.thread = threading.Thread(
+            target=consume, args=(url, self.queue, SCORER_BINDINGS, self._take, self.stop), daemon=True
+        )
 
     def _take(self, event: Event) -> None:
         if event.dataset != self.dataset:
@@ -122,7 +124,9 @@ def relay(both: Settings) -> Callable:
     def act(settings: Settings = both) -> Iterator[list[str]]:
         said: list[str] = []
         stop = threading.Event()
-        with running(threading.Thread(target=run_relay, args=(settings, stop), kwargs={"say": said.append}), stop):
+        with running(
+            threading.Thread(target=run_relay, args=(settings, stop), kwargs={"say": said.append}, daemon=True), stop
+        ):
             yield said
 
     return act
@@ -187,7 +191,7 @@ def test_an_event_that_no_queue_takes_holds_back_its_dataset_only(both: Settings
     got: list[str] = []
     stop = threading.Event()
     consumer = threading.Thread(
-        target=consume, args=(url, queue, ("test.known.#",), lambda event: got.append(event.id), stop)
+        target=consume, args=(url, queue, ("test.known.#",), lambda event: got.append(event.id), stop), daemon=True
     )
     with running(consumer, stop):
         eventually(lambda: _has_queue(url, queue))
