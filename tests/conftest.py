@@ -1,4 +1,8 @@
-"""The one running stack that tests share: real servers in a temporary folder, each started when a test asks for it."""
+"""The running stacks that tests share: real servers in temporary folders, each started when a test asks for it.
+
+Tests of single rooms share servers that nobody else uses; end-to-end tests share a whole stack beside them, since its
+relay and scorer take every event they hear of.
+"""
 
 import os
 import shutil
@@ -6,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,9 +29,9 @@ shutil.rmtree(home, ignore_errors=True)
 """
 
 
-@pytest.fixture(scope="session")
-def stack_home() -> Iterator[Path]:
-    """An empty folder for this run's stack; nothing runs there after the last test."""
+@contextmanager
+def _folder_for_a_stack() -> Iterator[Path]:
+    """Yield an empty folder; afterwards nothing runs there."""
     home = Path(tempfile.mkdtemp(prefix="fraud-ml-tests-"))
     environment = {name: value for name, value in os.environ.items() if name != "FRAUD_ML_HOME"}
     guard = subprocess.Popen(
@@ -36,12 +41,21 @@ def stack_home() -> Iterator[Path]:
         stdin=subprocess.PIPE,
         start_new_session=True,  # an interrupt from the keyboard must not reach it
     )
-    yield home
-    Stack(home).down()
-    assert guard.stdin is not None
-    guard.stdin.close()
-    guard.wait(timeout=60)
-    shutil.rmtree(home, ignore_errors=True)
+    try:
+        yield home
+    finally:
+        Stack(home).down()
+        assert guard.stdin is not None
+        guard.stdin.close()
+        guard.wait(timeout=60)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def stack_home() -> Iterator[Path]:
+    """The folder of the servers that tests of single rooms share; nothing of ours listens to them."""
+    with _folder_for_a_stack() as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +86,10 @@ def mlflow_settings(stack_home: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def full_stack(stack_home: Path) -> Settings:
-    """Everything: Airflow, relay and scorer too."""
-    return Stack(stack_home).up()
+def full_stack() -> Iterator[Settings]:
+    """Everything, Airflow, relay and scorer too, in a folder of its own."""
+    with _folder_for_a_stack() as home:
+        yield Stack(home).up()
 
 
 @pytest.fixture(scope="session")
