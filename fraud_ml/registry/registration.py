@@ -6,7 +6,7 @@ both create a version; MLflow numbers versions one by one, so both agree that th
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,18 +195,13 @@ def _carrying(digest: str) -> str:
 @contextmanager
 def _mlflow(settings: Settings) -> Iterator[Any]:
     """Yield a client; what it cannot reach becomes Unavailable, what it refuses becomes Rejected."""
-    uri = settings.mlflow_tracking_uri
-    passed_on = {name: value for name, value in settings.values.items() if name.startswith("AWS_")}
-    if "AWS_ENDPOINT_URL" in passed_on:
-        passed_on["MLFLOW_S3_ENDPOINT_URL"] = passed_on["AWS_ENDPOINT_URL"]
-    os.environ.update(passed_on, MLFLOW_TRACKING_URI=uri)  # its artifact stores read nothing else
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # the caller retries; the default waits minutes
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # standard output is the command's answer
     from mlflow import MlflowClient  # heavy
     from mlflow.exceptions import MlflowException
 
+    uri = settings.mlflow_tracking_uri
     try:
-        yield MlflowClient(tracking_uri=uri, registry_uri=uri)
+        with _environment(_what_mlflow_reads(settings)):
+            yield MlflowClient(tracking_uri=uri, registry_uri=uri)
     except FraudMLError:
         raise
     except MlflowException as error:
@@ -225,6 +220,35 @@ def _mlflow(settings: Settings) -> Iterator[Any]:
             f"MLflow's object store does not answer ({type(error).__name__})",
             next_step="start it (`fraud-ml stack up`) or check AWS_ENDPOINT_URL",
         ) from error
+
+
+def _what_mlflow_reads(settings: Settings) -> dict[str, str]:
+    """Return the variables through which alone MLflow's artifact stores learn where they are."""
+    read = {name: value for name, value in settings.values.items() if name.startswith("AWS_")}
+    if "AWS_ENDPOINT_URL" in read:
+        read["MLFLOW_S3_ENDPOINT_URL"] = read["AWS_ENDPOINT_URL"]
+    return {
+        **read,
+        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
+        # the caller retries; the default waits minutes
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": settings.values.get("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"),
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is the command's answer
+    }
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Have the process environment hold `values` too; afterwards it is what it was, for another place's sake."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """A small project with a dvc.yaml of its own, and the environment that its stages need."""
 
-import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -9,12 +8,7 @@ import pytest
 
 from fraud_ml.ledger import Ledger
 from fraud_ml.settings import Settings
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+from tests.toy_git import git
 
 
 @pytest.fixture

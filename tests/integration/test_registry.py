@@ -171,6 +171,17 @@ def test_second_registration_makes_nothing(mlflow_settings: Settings, tmp_path: 
     assert len(versions_of(mlflow_settings, workspace)) == 1
 
 
+@pytest.mark.stack
+@pytest.mark.slow
+def test_registration_leaves_the_environment_to_others(mlflow_settings: Settings, tmp_path: Path) -> None:
+    """A stack started later by this process must not take this one's object store for a server from outside."""
+    before = dict(os.environ)
+    register(mlflow_settings, make_workspace(tmp_path, as_of="2021-04-02"))
+    assert {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "MLFLOW_"))} == {
+        name: value for name, value in before.items() if name.startswith(("AWS_", "MLFLOW_"))
+    }
+
+
 def _race(settings: Settings, root: Path, start: Any, answers: Any) -> None:
     start.wait()
     answers.put(register(settings, Workspace(root)))
