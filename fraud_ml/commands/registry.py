@@ -20,7 +20,7 @@ def register(run_key: str | None, airflow_run_url: str | None, as_json: bool) ->
     """Register the candidate of the checkout in the current folder.
 
     Afterwards one MLflow model version carries the candidate's digest, and the ledger says so once. Both verdicts must
-    be `accepted`. Asking again changes nothing.
+    be `accepted`. Asking again is answered from the ledger and changes nothing.
 
     \b
     Example: cd runs/motor/2024-07-01/0123456789ab && fraud-ml register --json
@@ -34,45 +34,45 @@ def register(run_key: str | None, airflow_run_url: str | None, as_json: bool) ->
     code_rev = checked_out_rev(workspace.root)
     run_key = run_key or run_key_of(candidate, code_rev)
     required = load_params(workspace.params).governance.required_approvals
-    made = registry.register(settings, workspace, code_rev=code_rev, run_key=run_key, airflow_run_url=airflow_run_url)
-    Ledger(settings.ledger_url).append(
-        EntryKind.REGISTERED,
-        dataset=candidate.dataset,
-        subject=candidate.digest,
-        actor="registry",
-        body={
-            "candidate": asdict(candidate),
-            "model_name": made.name,
-            "version": made.version,
-            "run_id": made.run_id,
-            "run_url": made.run_url,
-            "model_uri": made.model_uri,
-            "manifest": asdict(load(ModelManifest, workspace.models / candidate.family / "model.json")),
-            "evaluation": {
-                "metrics": json.loads(workspace.metrics.read_text(encoding="utf-8")),
-                "verdict": asdict(load(Verdict, workspace.evaluation_verdict)),
-            },
-            "required_approvals": required,
-            "run_key": run_key,
-        },
-        once=True,
-    )
-    if as_json:
-        answer = {
-            "candidate_digest": candidate.digest,
-            "model_digest": candidate.model_digest,
-            "model_name": made.name,
-            "version": made.version,
-            "run_id": made.run_id,
-            "run_url": made.run_url,
-            "required_approvals": required,
-            "created": made.created,
-        }
-        click.echo(json.dumps(answer))
+    ledger = Ledger(settings.ledger_url)
+    entry, created = ledger.latest(kind=EntryKind.REGISTERED, subject=candidate.digest), False
+    if entry is not None:
+        registry.read_evidence(workspace)  # what stands here must still be what was registered
     else:
-        state = "registered" if made.created else "was registered before"
-        click.echo(f"{made.name} version {made.version} {state}: {made.run_url}")
-        click.echo(f"It needs {required} approvals of candidate {candidate.digest}")
+        made = registry.register(
+            settings, workspace, code_rev=code_rev, run_key=run_key, airflow_run_url=airflow_run_url
+        )
+        created = made.created
+        entry = ledger.append(
+            EntryKind.REGISTERED,
+            dataset=candidate.dataset,
+            subject=candidate.digest,
+            actor="registry",
+            body={
+                "candidate": asdict(candidate),
+                "model_name": made.name,
+                "version": made.version,
+                "run_id": made.run_id,
+                "run_url": made.run_url,
+                "model_uri": made.model_uri,
+                "manifest": asdict(load(ModelManifest, workspace.models / candidate.family / "model.json")),
+                "evaluation": {
+                    "metrics": json.loads(workspace.metrics.read_text(encoding="utf-8")),
+                    "verdict": asdict(load(Verdict, workspace.evaluation_verdict)),
+                },
+                "required_approvals": required,
+                "run_key": run_key,
+            },
+            once=True,
+        )
+    told = {name: entry.body[name] for name in ("model_name", "version", "run_id", "run_url", "required_approvals")}
+    if as_json:
+        digests = {"candidate_digest": candidate.digest, "model_digest": candidate.model_digest}
+        click.echo(json.dumps({**digests, **told, "created": created}))
+    else:
+        state = "registered" if created else "was registered before"
+        click.echo(f"{told['model_name']} version {told['version']} {state}: {told['run_url']}")
+        click.echo(f"It needs {told['required_approvals']} approvals of candidate {candidate.digest}")
 
 
 @click.command()

@@ -4,6 +4,8 @@ The one owner of mlflow. MLflow shows and links; what was approved and deployed 
 `champion` is its projection.
 """
 
-from fraud_ml.registry.registration import Registered, model_name, register, set_champion
+from fraud_ml.registry.champion import set_champion
+from fraud_ml.registry.evidence import read_evidence
+from fraud_ml.registry.registration import Registered, model_name, register
 
-__all__ = ["Registered", "model_name", "register", "set_champion"]
+__all__ = ["Registered", "model_name", "read_evidence", "register", "set_champion"]

@@ -15,10 +15,10 @@ from typing import Any
 from fraud_ml.artifacts import Workspace
 from fraud_ml.errors import FraudMLError, Rejected, Unavailable
 from fraud_ml.registry import attachments
+from fraud_ml.registry.champion import model_name
 from fraud_ml.registry.evidence import Evidence, read_evidence
 from fraud_ml.settings import Settings
 
-CHAMPION = "champion"
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "PERMISSION_DENIED", "UNAUTHENTICATED", "BAD_REQUEST"}
 
 
@@ -32,11 +32,6 @@ class Registered:
     run_url: str
     model_uri: str  # s3:// folder with exactly the exported model's files
     created: bool
-
-
-def model_name(dataset: str) -> str:
-    """Return the name of a dataset's registered model, and of its experiment."""
-    return f"fraud-{dataset}"
 
 
 def register(
@@ -70,12 +65,6 @@ def register(
         model_uri=version.tags["model_uri"],
         created=created,
     )
-
-
-def set_champion(settings: Settings, dataset: str, version: str) -> None:
-    """Point the alias `champion` of `fraud-<dataset>` at `version`."""
-    with _mlflow(settings) as client:
-        client.set_registered_model_alias(model_name(dataset), CHAMPION, version)
 
 
 # --- the steps, each finding what an earlier attempt left -------------------------------------------------------------
@@ -231,7 +220,7 @@ def _what_mlflow_reads(settings: Settings) -> dict[str, str]:
         **read,
         "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri,
         # the caller retries; the default waits minutes
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": settings.values.get("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"),
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": os.environ.get("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3"),
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output is the command's answer
     }
 

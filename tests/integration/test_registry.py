@@ -31,7 +31,7 @@ from fraud_ml.artifacts import (
     load,
     save,
 )
-from fraud_ml.errors import NotAccepted, Tampered, Unavailable
+from fraud_ml.errors import NotAccepted, Rejected, Tampered, Unavailable
 from fraud_ml.governance.candidates import registered_candidate
 from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.objects import ObjectStore
@@ -234,6 +234,14 @@ def test_champion_alias_follows(mlflow_settings: Settings, tmp_path: Path) -> No
     made = register(mlflow_settings, make_workspace(tmp_path, as_of="2021-07-01"))
     registry.set_champion(mlflow_settings, "motor", made.version)
     assert client_of(mlflow_settings).get_model_version_by_alias("fraud-motor", "champion").run_id == made.run_id
+    with pytest.raises(Rejected, match="version 999"):
+        registry.set_champion(mlflow_settings, "motor", "999")
+
+
+def test_no_champion_is_set_while_the_tracking_server_is_away(tmp_path: Path) -> None:
+    away = Settings(home=tmp_path, values={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    with pytest.raises(Unavailable, match="does not answer"):
+        registry.set_champion(away, "motor", "1")
 
 
 @pytest.fixture
@@ -279,6 +287,12 @@ def test_commands_register_once_and_crown_what_was_deployed(ledger_settings: Set
     assert answers[0] == answers[1]
     assert answers[0]["candidate_digest"] == candidate.digest
     assert answers[0]["required_approvals"] == 2
+    away = replace(ledger_settings, values={**ledger_settings.values, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
+    from_ledger = json.loads(fraud_ml(away, workspace.root, "register", "--json").stdout)
+    assert from_ledger == {**answers[0], "created": False}
+    (workspace.models / "random_forest" / "forest.bin").write_bytes(b"other weights")
+    tampered = fraud_ml(away, workspace.root, "register")
+    assert (tampered.returncode, "forest.bin" in tampered.stderr) == (2, True)
 
     ledger = Ledger(ledger_settings.ledger_url)
     (entry,) = ledger.find(kind=EntryKind.REGISTERED)
@@ -352,5 +366,12 @@ def test_absent_tracking_server_is_unavailable(tmp_path: Path, monkeypatch: pyte
 
 
 def test_registry_loads_mlflow_only_when_it_is_asked() -> None:
-    code = "import sys, fraud_ml.registry, fraud_ml.commands.registry; sys.exit('mlflow' in sys.modules)"
+    code = (
+        "import sys, fraud_ml.commands.registry as commands, fraud_ml.registry as registry, pathlib\n"
+        "from fraud_ml.errors import Unavailable\n"
+        "from fraud_ml.settings import Settings\n"
+        "away = Settings(pathlib.Path(), {'MLFLOW_TRACKING_URI': 'http://127.0.0.1:9'})\n"
+        "try: registry.set_champion(away, 'motor', '1')\n"
+        "except Unavailable: sys.exit('mlflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT, check=False).returncode == 0
