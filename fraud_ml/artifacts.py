@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
@@ -137,6 +137,31 @@ class SnapshotManifest:
     def content_digest(self) -> str:
         """Return what `digest` must be for these fields."""
         return digest_of({"dataset": self.dataset, "as_of": self.as_of, "rows": self.rows, "files": dict(self.files)})
+
+
+@dataclass(frozen=True)
+class FoldManifest:
+    """What a fold is: each claim of a snapshot once, as known on `as_of`, in Parquet files by event month.
+
+    `files` maps each file's name to the SHA-256 of its bytes; `digest` is over every other field.
+    """
+
+    dataset: str
+    as_of: str  # ISO date
+    snapshot_digest: str
+    claims: int
+    files: Mapping[str, str]
+    digest: str = ""
+
+    def sealed(self) -> "FoldManifest":
+        return replace(self, digest=self._digest())
+
+    @property
+    def is_intact(self) -> bool:
+        return self.digest == self._digest()
+
+    def _digest(self) -> str:
+        return digest_of({name: value for name, value in asdict(self).items() if name != "digest"})
 
 
 @dataclass(frozen=True)
@@ -276,6 +301,11 @@ class Workspace:
         return self.root / "params.yaml"
 
     # validate
+    @property
+    def claims(self) -> Path:
+        """Folder with the snapshot's fold: the claims that were judged, and that are learned from."""
+        return self._at("claims")
+
     @property
     def validation_verdict(self) -> Path:
         return self._at("validation", "verdict.json")

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from fraud_ml.artifacts import SnapshotManifest, Workspace, file_digest, load, save
 from fraud_ml.contract import Contract
+from fraud_ml.data.fold import Fold, fold, read_fold
+from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.data.log import BatchManifest, ClaimLog, LogObject, recorded_until
 from fraud_ml.data.parquet import by_recorded_day, by_recorded_month, to_parquet
-from fraud_ml.data.tables import fold_rows, merge_files
+from fraud_ml.data.tables import merge_files
 from fraud_ml.data.versions import MANIFEST, SnapshotRegistry, Version
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.settings import Settings
@@ -49,24 +51,15 @@ class Snapshot:
     contract: Contract
 
     def claims(self) -> "pd.DataFrame":
-        """Return the claims as known on the as-of date, one row a claim, sorted by key.
+        """Return the claims as known on the as-of date, one row a claim, sorted by key; columns as of `read_fold`."""
+        with tempfile.TemporaryDirectory(prefix="fraud-ml-claims-") as scratch:
+            folder = Path(scratch) / "claims"
+            fold(self.folder, self.manifest, self.contract, folder)
+            return read_fold(folder, self.contract, snapshot_digest=self.manifest.digest)
 
-        Columns: the contract's in its order (category -> str with NaN for missing, number -> float64, timestamp ->
-        datetime64[us]), then event_time and recorded_at (datetime64[us], UTC) unless the contract has them already.
-        """
-        from pyarrow import parquet
-
-        files = [self.folder / name for name in sorted(self.manifest.files)]
-        held = set(parquet.read_schema(files[0]).names)
-        absent = [name for name in self.contract.names if name not in held]
-        if absent:
-            raise BadInput(
-                f"the snapshot of `{self.manifest.dataset}` as of {self.manifest.as_of} has no column `{absent[0]}`",
-                expected="the columns of the contract it was landed with",
-                next_step="take the column out of the contract, or land and freeze the claims with it",
-            )
-        frame: pd.DataFrame = fold_rows(files, self.contract).to_pandas()
-        return frame
+    def fold_into(self, folder: Path, cache: FoldCache | None) -> Fold:
+        """Leave the claims in `folder`, folding only the months that the cache does not hold."""
+        return fold(self.folder, self.manifest, self.contract, folder, cache=cache)
 
 
 def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
@@ -154,6 +147,23 @@ def open_snapshot(folder: Path, contract: Contract) -> Snapshot:
 
 def verify_folder(folder: Path) -> SnapshotManifest:
     """Return the folder's manifest if every file is the one it names, and there is no other. Raises Tampered."""
+    manifest = read_manifest(folder)
+    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
+    for name in sorted(found ^ set(manifest.files)):
+        what = "is missing" if name in manifest.files else "is not part of the snapshot"
+        raise Tampered(f"{folder / name} {what}", next_step="pin the snapshot again", path=str(folder / name))
+    for name, expected in sorted(manifest.files.items()):
+        if file_digest(folder / name) != expected:
+            raise Tampered(
+                f"{folder / name} was changed after it was frozen",
+                next_step="pin the snapshot again",
+                path=str(folder / name),
+            )
+    return manifest
+
+
+def read_manifest(folder: Path) -> SnapshotManifest:
+    """Return the folder's manifest, whose digest is that of its content; the files it names are not looked at."""
     path = folder / MANIFEST
     if not path.is_file():
         raise Unavailable(f"{path} is not there", next_step="pin a snapshot first: fraud-ml pin DATASET AS_OF")
@@ -166,17 +176,6 @@ def verify_folder(folder: Path) -> SnapshotManifest:
         raise Tampered(
             f"{path} was changed: its digest is not that of its content", next_step="pin again", path=str(path)
         )
-    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
-    for name in sorted(found ^ set(manifest.files)):
-        what = "is missing" if name in manifest.files else "is not part of the snapshot"
-        raise Tampered(f"{folder / name} {what}", next_step="pin the snapshot again", path=str(folder / name))
-    for name, expected in sorted(manifest.files.items()):
-        if file_digest(folder / name) != expected:
-            raise Tampered(
-                f"{folder / name} was changed after it was frozen",
-                next_step="pin the snapshot again",
-                path=str(folder / name),
-            )
     return manifest
 
 
