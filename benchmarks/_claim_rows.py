@@ -22,7 +22,7 @@ def rows_by_recorded_month(claims: int, contract: Contract, scratch: Path) -> "I
     One claim in two hundred is corrected to an accident 45 days earlier. Rows recorded after 2025 are not there yet.
     """
     with connect(files=True, spill=scratch, memory_mib=2048) as duck:
-        duck.execute(f"CREATE VIEW rows AS {_rows(claims, contract)}")
+        duck.execute(f"CREATE VIEW rows AS {_rows(claims)}")
         parted = scratch / "by-month"
         columns = ", ".join(quoted(name) for name in log_columns(contract))
         duck.execute(
@@ -38,7 +38,7 @@ def rows_by_recorded_month(claims: int, contract: Contract, scratch: Path) -> "I
             yield folder.name.removeprefix("__month="), table.cast(log_schema(contract)).combine_chunks()
 
 
-def _rows(claims: int, contract: Contract) -> str:
+def _rows(claims: int) -> str:
     """Return SQL for the rows of motor claims, in no order."""
     return f"""
     WITH claim AS (
@@ -59,17 +59,19 @@ def _rows(claims: int, contract: Contract) -> str:
         {_of("address", "none none none over_1_year within_1_year")} AS address_change
       FROM range({claims}) AS numbers(i)),
     told AS (
-      SELECT *, 'opened' AS event, 'none' AS investigation, NULL AS outcome, days_to_report + 1 AS delay, accident AS at
+      SELECT *, 'opened' AS event, 'none' AS investigation, NULL AS outcome, days_to_report + 1 AS delay,
+        accident AS happened
       FROM claim
       UNION ALL SELECT *, 'closed', 'rule', {_of("outcome", "confirmed cleared cleared cleared")},
         40 + {_draw("closing", 120)}, accident FROM claim WHERE i % 2 = 0
       UNION ALL SELECT * REPLACE (claim_amount_eur * 1.5 AS claim_amount_eur), 'closed', 'rule', 'cleared',
         170 + {_draw("correction", 30)}, accident - to_days(CASE WHEN i % 200 = 0 THEN 45 ELSE 0 END)
       FROM claim WHERE i % 10 = 0)
-    SELECT * EXCLUDE (i, accident, at, delay), at AS accident_date, accident + to_days(days_to_report) AS reported_date,
+    SELECT * EXCLUDE (i, accident, happened, delay), happened AS accident_date,
+      accident + to_days(days_to_report) AS reported_date,
       date_trunc('day', accident) + to_days(CAST(delay AS INTEGER)) + to_seconds(64_800 + CAST(i % 7200 AS BIGINT))
         AS recorded_at,
-      at AS event_time
+      happened AS event_time
     FROM told"""
 
 

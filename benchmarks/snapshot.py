@@ -1,7 +1,6 @@
 """What it costs to freeze and fold ten million claims, and the next day after that.
 
-A log of 16 million rows (motor's contract, three years, one claim in two hundred moved to another month by a correction)
-is written into an S3 server of its own, frozen, and folded; the next recorded day is frozen and folded after it.
+A log of 16 million rows (motor's contract, three years, one claim in two hundred moved to another month later) is written into an S3 server of its own, frozen, and folded; the next recorded day is frozen and folded after it.
 
 - `fold_over_copy`: the fold against DuckDB copying the same Parquet into one file, in turns.
 - `fold_over_pandas`: the fold against pandas (read, sort, last row a claim, write by month), in turns, on a part of the
@@ -14,22 +13,7 @@ is written into an S3 server of its own, frozen, and folded; the next recorded d
 - `replay_identical`: 1 when the first date, frozen and folded again in an empty place, gives the same bytes.
 """
 
-import json
-import resource
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable
-from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
-
-from benchmarks.harness import Figure, Figures, in_turns
-from fraud_ml.artifacts import Workspace
-from fraud_ml.contract import Contract, load_contract
-from fraud_ml.settings import PROJECT, Settings
+from datetime import date
 
 CLAIMS, QUICK_CLAIMS = 10_000_000, 200_000
 FIRST, NEXT = date(2025, 12, 17), date(2025, 12, 18)

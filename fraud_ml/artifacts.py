@@ -123,7 +123,8 @@ class SnapshotManifest:
     """What a snapshot is: the prefix of the claim log recorded up to and including `as_of`.
 
     `files` maps each Parquet partition's path (relative to the snapshot's folder) to the SHA-256 of its bytes;
-    `digest` is over all of these and the fields above it. `batches` are the landed batches it was frozen from.
+    `digest` is over all of these and the fields above it: what the claims are. The fields below it say where they came
+    from, and may differ between two freezes of the same claims. `batches` are the landed batches it was frozen from.
     """
 
     dataset: str
@@ -133,6 +134,8 @@ class SnapshotManifest:
     files: Mapping[str, str]
     batches: tuple[str, ...]
     source_digests: tuple[str, ...] = ()  # SHA-256 of the files those batches were landed from
+    laid_from: Mapping[str, str] = field(default_factory=dict)  # partition -> digest of the log objects merged into it
+    code_version: str = ""  # of the program that froze it
 
     def content_digest(self) -> str:
         """Return what `digest` must be for these fields."""

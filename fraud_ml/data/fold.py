@@ -171,11 +171,9 @@ def _plan(duck: Any, snapshot: Path, manifest: SnapshotManifest, contract: Contr
     """
     key = quoted(contract.key)
     names = {str(snapshot / name): name for name in sorted(manifest.files)}
-    log = scan(map(Path, names))
+    log, placed = scan(map(Path, names)), scan(map(Path, names), path_as="__file")
     month = f"date_trunc('month', {EVENT_TIME})"
-    found = duck.execute(
-        f"SELECT DISTINCT strftime({month}, '%Y-%m'), __file FROM ({scan(map(Path, names), path_as='__file')}) ORDER BY ALL"
-    ).fetchall()
+    found = duck.execute(f"SELECT DISTINCT strftime({month}, '%Y-%m'), __file FROM ({placed}) ORDER BY ALL").fetchall()
     files: dict[str, tuple[str, ...]] = {}
     for at, path in found:
         files[at] = (*files.get(at, ()), names[path])
