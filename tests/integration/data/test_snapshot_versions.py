@@ -299,7 +299,7 @@ def test_changed_object_in_the_cache_is_named(
 
 @pytest.mark.parametrize("listing", [False, True], ids=["partition", "list of files"])
 def test_changed_object_in_the_remote_is_named(
-    place: Settings, frozen: Frozen, store: ObjectStore, workspace: Workspace, *, listing: bool
+    place: Settings, frozen: Frozen, store: ObjectStore, motor: Contract, workspace: Workspace, *, listing: bool
 ) -> None:
     path = cached(place, listing=listing)
     url = f"{place.snapshot_remote}/files/md5/{path.parent.name}/{path.name}"

@@ -1,24 +1,18 @@
 """The fold is each claim's latest row, once: the same bytes for any threads and cache, and one window's own answer."""
 
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fraud_ml.artifacts import SnapshotManifest, file_digest
 from fraud_ml.contract import Contract
 from fraud_ml.data.fold import Fold, fold, read_fold, verify_fold
 from fraud_ml.data.fold_cache import FoldCache
-from fraud_ml.data.parquet import by_recorded_month, to_parquet
-from fraud_ml.data.tables import log_schema, merge_files
 from fraud_ml.errors import BadInput, Tampered, Unavailable
-
-Row = tuple[str, str, str, float, str | None]  # claim, happened, known, amount, outcome
+from tests.tiny_snapshots import Row, frozen
 
 ROWS: list[Row] = [
     ("C1", "2024-01-03", "2024-01-05", 10.0, None),
@@ -33,27 +27,6 @@ MOVED: Row = ("C2", "2024-02-20", "2024-03-09", 20.0, None)  # it happened a mon
 @pytest.fixture
 def snapshot(tmp_path: Path) -> Path:
     return tmp_path / "snapshot"
-
-
-def frozen(folder: Path, rows: list[Row], contract: Contract) -> SnapshotManifest:
-    """Leave the rows as a snapshot of closed months, as freezing does."""
-    times = {"event_time": "happened", "recorded_at": "known"}
-    frame = pd.DataFrame(rows, columns=["claim_id", "happened", "known", "amount", "outcome"])
-    for name in ("happened", "known"):
-        frame[name] = pd.to_datetime(frame[name])
-    frame = frame.assign(kind="fire", **{name: frame[other] for name, other in times.items()})
-    table = pa.Table.from_pandas(frame, schema=log_schema(contract), preserve_index=False)
-    folder.mkdir(parents=True)
-    (folder / "landed.parquet").write_bytes(to_parquet(table))
-    merged = merge_files([folder / "landed.parquet"], contract)
-    (folder / "landed.parquet").unlink()
-    files = {}
-    for month, part in by_recorded_month(merged):
-        name = f"{month:%Y-%m}.parquet"
-        (folder / name).write_bytes(to_parquet(part))
-        files[name] = file_digest(folder / name)
-    manifest = SnapshotManifest("tiny", "2024-12-31", "", merged.num_rows, files, ("b",))
-    return replace(manifest, digest=manifest.content_digest())
 
 
 def folded(snapshot: Path, rows: list[Row], contract: Contract, into: Path, **options: object) -> Fold:
