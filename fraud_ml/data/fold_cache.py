@@ -51,19 +51,22 @@ class FoldCache:
                 if file_digest(target) == kept.sha256:
                     os.utime(record)  # the longest unused go first
                     return kept.claims
-        except (FraudMLError, OSError):  # never kept, or trimmed by another process
+        except (FraudMLError, OSError, ValueError):  # never kept, or trimmed by another process
             pass
         target.unlink(missing_ok=True)
         return None
 
     def keep(self, inputs: str, folded: Path, claims: int) -> None:
-        """Copy a folded month into the cache."""
+        """Copy a folded month into the cache, where there is room and leave to write."""
         record = self._record(inputs)
-        record.parent.mkdir(parents=True, exist_ok=True)
         partial = record.with_name(f".{inputs}.{os.getpid()}")
-        shutil.copyfile(folded, partial)
-        partial.replace(record.with_suffix(".parquet"))
-        save(Kept(inputs, file_digest(folded), claims).sealed(), record)
+        try:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folded, partial)
+            partial.replace(record.with_suffix(".parquet"))
+            save(Kept(inputs, file_digest(folded), claims).sealed(), record)
+        except OSError:
+            partial.unlink(missing_ok=True)
 
     def trim(self) -> None:
         """Remove the months that were not used for longest until `most_bytes` hold the rest."""

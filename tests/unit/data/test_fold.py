@@ -174,6 +174,13 @@ def test_cache_keeps_within_its_bytes_what_was_used_last(contract: Contract, tmp
     assert cache.verify() == 2
 
 
+def test_fold_needs_no_cache_that_can_be_written(contract: Contract, snapshot: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the folder would be")
+    done = folded(snapshot, ROWS, contract, tmp_path / "claims", cache=FoldCache(tmp_path / "cache"))
+
+    assert (done.folded, done.reused) == (3, 0)
+
+
 def test_changed_lost_and_added_files_are_named(contract: Contract, snapshot: Path, tmp_path: Path) -> None:
     manifest = frozen(snapshot, ROWS, contract)
     claims = tmp_path / "claims"
