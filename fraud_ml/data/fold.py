@@ -5,7 +5,7 @@
 
 The same snapshot gives the same bytes, with any number of threads and whatever the cache holds. A correction may move a
 claim to another month: which claims have rows of several months is found first, from keys and times alone, and in each
-month those whose latest row lies elsewhere are left out (ADR 6). A month is folded again only when one of the log
+month those whose latest row lies elsewhere are left out (ADR 7). A month is folded again only when one of the log
 partitions that hold its rows, or the set of claims that left it, is another one than before.
 """
 

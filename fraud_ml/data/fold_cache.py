@@ -8,6 +8,7 @@ What is taken is hashed on arrival; a month that is not what was kept counts as 
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -66,7 +67,8 @@ class FoldCache:
             partial.replace(record.with_suffix(".parquet"))
             save(Kept(inputs, file_digest(folded), claims).sealed(), record)
         except OSError:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
 
     def trim(self) -> None:
         """Remove the months that were not used for longest until `most_bytes` hold the rest."""
