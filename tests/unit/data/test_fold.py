@@ -58,6 +58,18 @@ def test_claim_that_moves_away_and_back_is_in_its_first_month(
     assert pd.read_parquet(tmp_path / "claims" / "2024-02.parquet")["claim_id"].tolist() == ["C3"]
 
 
+def test_moment_told_in_two_ways_is_one_claim_whatever_the_order(
+    contract: Contract, snapshot: Path, tmp_path: Path
+) -> None:
+    one: Row = ("C1", "2024-01-09", "2024-02-11", 12.0, "cleared")
+    for number, rows in enumerate(([*ROWS, one], [one, *ROWS])):
+        folded(tmp_path / f"{number}", rows, contract, tmp_path / f"claims-{number}")
+    months = [pd.read_parquet(tmp_path / f"claims-{number}" / "2024-01.parquet") for number in (0, 1)]
+
+    assert months[0].equals(months[1])
+    assert months[0].set_index("claim_id")["amount"].to_dict() == {"C1": 12.0, "C2": 20.0}
+
+
 DAYS = st.dates(date(2024, 1, 1), date(2024, 4, 30))
 
 
