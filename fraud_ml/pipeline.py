@@ -26,7 +26,8 @@ def validate(workspace: Workspace, params: ValidationParams) -> Verdict:
 def features(workspace: Workspace, params: FeatureParams) -> FeatureReport:
     """Split the accepted, mature, labelled claims by event time; afterwards `workspace.features` holds the windows.
 
-    It reads the claims that were judged. Raises NotAccepted when the snapshot's verdict is not `accepted`, Undefined when a window holds too few frauds.
+    It reads the claims that were judged.
+    Raises NotAccepted when the snapshot's verdict is not `accepted`, Undefined when a window holds too few frauds.
     """
     from fraud_ml.features import build_windows  # heavy: duckdb, pandas
 
