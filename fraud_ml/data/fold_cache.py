@@ -87,18 +87,19 @@ class FoldCache:
 
     def verify(self) -> int:
         """Hash every kept month and return how many there are. Raises Tampered naming the file that was changed."""
-        records = sorted(self.folder.glob("*/*.json"))
-        for record in records:
+        count = 0
+        for record in sorted(self.folder.glob("*/*.json")):
+            folded = record.with_suffix(".parquet")
             try:
                 kept = load(Kept, record)
                 whole = kept.is_intact and kept.inputs == record.stem
-            except (FraudMLError, AttributeError, TypeError, ValueError):
-                whole = False
-            if not whole:
-                raise _changed(record)
-            if file_digest(record.with_suffix(".parquet")) != kept.sha256:
-                raise _changed(record.with_suffix(".parquet"))
-        return len(records)
+                damaged = None if whole and file_digest(folded) == kept.sha256 else folded if whole else record
+            except (FraudMLError, OSError, AttributeError, TypeError, ValueError):
+                damaged = record
+            if damaged and record.is_file():  # else another process has trimmed it
+                raise _changed(damaged)
+            count += 1
+        return count
 
     def _record(self, inputs: str) -> Path:
         return self.folder / inputs[:2] / f"{inputs}.json"
