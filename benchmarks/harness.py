@@ -46,7 +46,7 @@ Figures = dict[str, Figure]
 
 def names() -> list[str]:
     """Return the benchmarks there are."""
-    return sorted(path.stem for path in PLACE.glob("*.py") if path.stem not in ("__init__", "harness"))
+    return sorted(path.stem for path in PLACE.glob("*.py") if path.stem != "harness" and path.stem[0] != "_")
 
 
 def measure(name: str, *, quick: bool) -> dict[str, Any]:

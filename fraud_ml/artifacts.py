@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
@@ -123,7 +123,8 @@ class SnapshotManifest:
     """What a snapshot is: the prefix of the claim log recorded up to and including `as_of`.
 
     `files` maps each Parquet partition's path (relative to the snapshot's folder) to the SHA-256 of its bytes;
-    `digest` is over all of these and the fields above it. `batches` are the landed batches it was frozen from.
+    `digest` is over all of these and the fields above it: what the claims are. The fields below it say where they came
+    from, and may differ between two freezes of the same claims. `batches` are the landed batches it was frozen from.
     """
 
     dataset: str
@@ -133,10 +134,37 @@ class SnapshotManifest:
     files: Mapping[str, str]
     batches: tuple[str, ...]
     source_digests: tuple[str, ...] = ()  # SHA-256 of the files those batches were landed from
+    laid_from: Mapping[str, str] = field(default_factory=dict)  # partition -> digest of the log objects merged into it
+    code_version: str = ""  # of the program that froze it
 
     def content_digest(self) -> str:
         """Return what `digest` must be for these fields."""
         return digest_of({"dataset": self.dataset, "as_of": self.as_of, "rows": self.rows, "files": dict(self.files)})
+
+
+@dataclass(frozen=True)
+class FoldManifest:
+    """What a fold is: each claim of a snapshot once, as known on `as_of`, in Parquet files by event month.
+
+    `files` maps each file's name to the SHA-256 of its bytes; `digest` is over every other field.
+    """
+
+    dataset: str
+    as_of: str  # ISO date
+    snapshot_digest: str
+    claims: int
+    files: Mapping[str, str]
+    digest: str = ""
+
+    def sealed(self) -> "FoldManifest":
+        return replace(self, digest=self._digest())
+
+    @property
+    def is_intact(self) -> bool:
+        return self.digest == self._digest()
+
+    def _digest(self) -> str:
+        return digest_of({name: value for name, value in asdict(self).items() if name != "digest"})
 
 
 @dataclass(frozen=True)
@@ -276,6 +304,11 @@ class Workspace:
         return self.root / "params.yaml"
 
     # validate
+    @property
+    def claims(self) -> Path:
+        """Folder with the snapshot's fold: the claims that were judged, and that are learned from."""
+        return self._at("claims")
+
     @property
     def validation_verdict(self) -> Path:
         return self._at("validation", "verdict.json")

@@ -13,7 +13,7 @@ from fraud_ml.params import EvaluationParams, FeatureParams, TrainingParams, Val
 
 
 def validate(workspace: Workspace, params: ValidationParams) -> Verdict:
-    """Judge the snapshot; afterwards the workspace holds verdict, quarantine and report.
+    """Fold the snapshot into claims and judge them; afterwards the workspace holds claims, verdict, quarantine, report.
 
     Never raises on bad claims: bad claims are a verdict. Raises Tampered when the snapshot's bytes are not those of its
     manifest, Unavailable when the snapshot or TFDV's environment is not there.
@@ -26,6 +26,7 @@ def validate(workspace: Workspace, params: ValidationParams) -> Verdict:
 def features(workspace: Workspace, params: FeatureParams) -> FeatureReport:
     """Split the accepted, mature, labelled claims by event time; afterwards `workspace.features` holds the windows.
 
+    It reads the claims that were judged.
     Raises NotAccepted when the snapshot's verdict is not `accepted`, Undefined when a window holds too few frauds.
     """
     from fraud_ml.features import build_windows  # heavy: duckdb, pandas

@@ -79,6 +79,11 @@ class Settings:
         return self.path("FRAUD_ML_SNAPSHOT_REGISTRY", self.home / "registry")
 
     @property
+    def fold_cache(self) -> Path:
+        """Folded months that later snapshots may share; it may be deleted at any time."""
+        return self.path("FRAUD_ML_FOLD_CACHE", self.home / "fold-cache")
+
+    @property
     def code_repo(self) -> str:
         """Git repository whose dvc.yaml a retraining run checks out."""
         return self.values.get("FRAUD_ML_CODE_REPO") or str(PROJECT)

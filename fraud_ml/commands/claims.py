@@ -86,7 +86,7 @@ def land(dataset: str, file: Path, as_json: bool) -> None:
 
 @click.group()
 def snapshot() -> None:
-    """Freeze, list, show and verify snapshots of the claim log.
+    """Freeze, list, show, compare, pull and verify snapshots of the claim log.
 
     \b
     Example: fraud-ml snapshot freeze motor 2025-12-31
@@ -112,6 +112,9 @@ def freeze(dataset: str, as_of: date, as_json: bool) -> None:
         return
     did = "frozen" if frozen.created else "was frozen before, nothing changed"
     click.echo(f"{frozen.tag}: {did}; {frozen.manifest.rows:,} rows, digest {frozen.manifest.digest[:12]}")
+    if frozen.restated:
+        click.echo(f"history was restated: {frozen.restated.before} stays what it was; this one tells")
+        _echo_difference(frozen.restated)
 
 
 @snapshot.command("list")
@@ -156,6 +159,7 @@ def show(dataset: str, as_of: str, as_json: bool) -> None:
         click.echo(canonical_json({"version": asdict(version), "manifest": asdict(manifest)}))
         return
     click.echo(f"{version.tag}\ngit      {version.git_rev}\nfrozen   {version.frozen_at}\ndigest   {manifest.digest}")
+    click.echo(f"code     {manifest.code_version or 'not recorded'}")
     click.echo(f"rows     {manifest.rows:,}\nbatches  {', '.join(manifest.batches)}")
     click.echo("\n".join(f"source   sha256 {digest}" for digest in manifest.source_digests))
     click.echo("\n".join(f"file     {name}  sha256 {digest}" for name, digest in sorted(manifest.files.items())))
@@ -164,16 +168,69 @@ def show(dataset: str, as_of: str, as_json: bool) -> None:
 @snapshot.command()
 @click.argument("dataset")
 @click.argument("as_of")
-@click.option("--remote/--no-remote", default=True, show_default=True, help="Hash the remote's copies too.")
+@click.option("--remote/--no-remote", default=True, show_default=True, help="Hash what lies in S3 too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the count as JSON.")
 def verify(dataset: str, as_of: str, remote: bool, as_json: bool) -> None:
-    """Hash every stored copy of a version; exit 2 naming the first file that was changed.
+    """Hash everything a version consists of; exit 2 naming the first file that was changed.
+
+    That is: the registry's git objects, the cache, the folded months, and with --remote the copies in S3 and the log's
+    own objects and batch manifests.
 
     \b
     Example: fraud-ml snapshot verify motor 2025-12-31
     """
     from fraud_ml.data.snapshots import verify_version
 
-    count = verify_version(Settings.load(), dataset, as_of, remote=remote)
-    told = f"{dataset} {as_of}: {count} stored files are what was frozen"
-    click.echo(canonical_json({"dataset": dataset, "as_of": as_of, "verified": count}) if as_json else told)
+    found = verify_version(Settings.load(), _contract(dataset), as_of, remote=remote)
+    if as_json:
+        click.echo(canonical_json({"dataset": dataset, "as_of": as_of, "verified": found.total, **asdict(found)}))
+        return
+    where = f"{found.cached} cached, {found.remote} in the remote, {found.log} of the log, {found.folded} folded months"
+    click.echo(f"{dataset} {as_of}: {found.total} stored files are what was frozen ({where})")
+
+
+@snapshot.command()
+@click.argument("dataset")
+@click.argument("before")
+@click.argument("after")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+def diff(dataset: str, before: str, after: str, as_json: bool) -> None:
+    """Count the rows and labels that appeared, changed or vanished between two versions, by recorded day.
+
+    \b
+    Example: fraud-ml snapshot diff motor 2025-11-30 2025-12-31
+    """
+    from fraud_ml.data.snapshots import diff_versions
+
+    difference = diff_versions(Settings.load(), _contract(dataset), before, after)
+    if as_json:
+        click.echo(canonical_json(difference))
+    else:
+        _echo_difference(difference)
+
+
+def _echo_difference(difference: Any) -> None:
+    kinds = ("appeared", "changed", "vanished")
+    click.echo(
+        f"{'recorded':<12}" + "".join(f"{f'{what} {kind}':>17}" for what in ("rows", "labels") for kind in kinds)
+    )
+    for day, changes in (*difference.days.items(), ("all", difference.total)):
+        click.echo(f"{day:<12}" + "".join(f"{count:>17,}" for count in asdict(changes).values()))
+
+
+@snapshot.command()
+@click.argument("dataset")
+@click.argument("as_of")
+@click.option("--into", type=_FILE, required=True, help="Folder to bring it into: absent, empty or a snapshot's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as JSON.")
+def pull(dataset: str, as_of: str, into: Path, as_json: bool) -> None:
+    """Bring a version's files and manifest into a folder, every byte compared with the manifest.
+
+    \b
+    Example: fraud-ml snapshot pull motor 2025-12-31 --into motor-2025
+    """
+    from fraud_ml.data.snapshots import pull_snapshot
+
+    manifest = pull_snapshot(Settings.load(), dataset, as_of, into)
+    told = f"{into}: {manifest.rows:,} rows in {len(manifest.files)} files, digest {manifest.digest[:12]}"
+    click.echo(canonical_json(manifest) if as_json else told)

@@ -8,36 +8,52 @@ their closed months.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import SnapshotManifest, Workspace, file_digest, load, save
+from fraud_ml.artifacts import SnapshotManifest, Workspace, file_digest, load
 from fraud_ml.contract import Contract
-from fraud_ml.data.log import BatchManifest, ClaimLog, LogObject, recorded_until
-from fraud_ml.data.parquet import by_recorded_day, by_recorded_month, to_parquet
-from fraud_ml.data.tables import fold_rows, merge_files
-from fraud_ml.data.versions import MANIFEST, SnapshotRegistry, Version
+from fraud_ml.data.changes import Difference, compare
+from fraud_ml.data.fold import Fold, fold, read_fold
+from fraud_ml.data.fold_cache import FoldCache
+from fraud_ml.data.layout import MANIFEST, Reuse, in_groups, lay_out
+from fraud_ml.data.log import BatchManifest, ClaimLog, recorded_until
+from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
-
-_ROWS_IN_MEMORY = 500_000  # rows merged at once, unless a single month has more
 
 
 @dataclass(frozen=True)
 class Frozen:
-    """A snapshot version; `created` is False when the same content had been frozen for that date before."""
+    """A snapshot version; `created` is False when the same content had been frozen for that date before.
+
+    `restated` says what a revision tells differently than the revision before it.
+    """
 
     manifest: SnapshotManifest
     tag: str
     git_rev: str
     created: bool
+    restated: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """How many stored copies are what was frozen, by where they lie."""
+
+    cached: int
+    remote: int
+    log: int
+    folded: int
+
+    @property
+    def total(self) -> int:
+        return self.cached + self.remote + self.log + self.folded
 
 
 @dataclass(frozen=True)
@@ -49,24 +65,15 @@ class Snapshot:
     contract: Contract
 
     def claims(self) -> "pd.DataFrame":
-        """Return the claims as known on the as-of date, one row a claim, sorted by key.
+        """Return the claims as known on the as-of date, one row a claim, sorted by key; columns as of `read_fold`."""
+        with tempfile.TemporaryDirectory(prefix="fraud-ml-claims-") as scratch:
+            folder = Path(scratch) / "claims"
+            fold(self.folder, self.manifest, self.contract, folder)
+            return read_fold(folder, self.contract, snapshot_digest=self.manifest.digest)
 
-        Columns: the contract's in its order (category -> str with NaN for missing, number -> float64, timestamp ->
-        datetime64[us]), then event_time and recorded_at (datetime64[us], UTC) unless the contract has them already.
-        """
-        from pyarrow import parquet
-
-        files = [self.folder / name for name in sorted(self.manifest.files)]
-        held = set(parquet.read_schema(files[0]).names)
-        absent = [name for name in self.contract.names if name not in held]
-        if absent:
-            raise BadInput(
-                f"the snapshot of `{self.manifest.dataset}` as of {self.manifest.as_of} has no column `{absent[0]}`",
-                expected="the columns of the contract it was landed with",
-                next_step="take the column out of the contract, or land and freeze the claims with it",
-            )
-        frame: pd.DataFrame = fold_rows(files, self.contract).to_pandas()
-        return frame
+    def fold_into(self, folder: Path, cache: FoldCache | None) -> Fold:
+        """Leave the claims in `folder`, folding only the months that the cache does not hold."""
+        return fold(self.folder, self.manifest, self.contract, folder, cache=cache)
 
 
 def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
@@ -81,18 +88,21 @@ def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
         batches = tuple(batch for batch in committed if recorded_until(batch, as_of))
         if not batches:
             raise _nothing_recorded(contract, as_of, committed)
-        known = [version for version in registry.versions(contract.dataset) if version.as_of == as_of.isoformat()]
-        for version in known:
-            manifest = registry.manifest(version)
+        known = [known for known in registry.versions(contract.dataset) if known.as_of == as_of.isoformat()]
+        for held in known:
+            manifest = registry.manifest(held)
             if manifest.batches == tuple(batch.id for batch in batches):  # batches never change, so nothing has
-                return _frozen(version, manifest, created=False)
+                return _frozen(held, manifest, created=False)
         folder = registry.scratch / "snapshot"
-        manifest = _lay_out(log, contract, as_of, batches, folder)
-        for version in known:
-            if version.digest == manifest.digest:
-                return _frozen(version, registry.manifest(version), created=False)
-        version = registry.record(folder, manifest, revision=len(known) + 1)
-        return _frozen(version, manifest, created=True)
+        manifest = lay_out(log, contract, as_of, batches, folder, _reuse(registry, contract.dataset, as_of))
+        for held in known:
+            if held.digest == manifest.digest:
+                return _frozen(held, registry.manifest(held), created=False)
+        recorded = registry.record(folder, manifest, revision=len(known) + 1)
+    frozen = _frozen(recorded, manifest, created=True)
+    if not known:
+        return frozen
+    return replace(frozen, restated=diff_versions(settings, contract, known[-1].name, recorded.name))
 
 
 def list_versions(settings: Settings, dataset: str) -> tuple[Version, ...]:
@@ -107,17 +117,38 @@ def show_version(settings: Settings, dataset: str, as_of: str) -> tuple[Version,
     return version, registry.manifest(version)
 
 
-def verify_version(settings: Settings, dataset: str, as_of: str, *, remote: bool) -> int:
-    """Hash every file of a version in the cache and, if asked, in the remote. Return how many copies are whole.
+def verify_version(settings: Settings, contract: Contract, as_of: str, *, remote: bool) -> Verified:
+    """Hash everything a version consists of: the registry's git objects, manifest and tag, the cache, the fold cache,
+    and, if `remote`, the objects in S3: DVC's, and the log's batch manifests and rows that it was frozen from.
 
-    Raises Tampered naming the first that is not.
+    Raises Tampered naming the first file, object or reference that is not what was frozen.
     """
     registry = SnapshotRegistry(settings)
-    version = registry.version(dataset, as_of)
+    registry.check_git()
+    held = registry.version(contract.dataset, as_of)
     with tempfile.TemporaryDirectory(prefix="fraud-ml-verify-") as scratch:
-        registry.materialise(version, Path(scratch))
+        registry.materialise(held, Path(scratch))
         manifest = verify_folder(Path(scratch))
-    return len(manifest.files) + 1 + (registry.check_remote(version) if remote else 0)
+    return Verified(
+        cached=len(manifest.files) + 1,
+        remote=registry.check_remote(held) if remote else 0,
+        log=_check_log(ClaimLog(settings, contract), manifest) if remote else 0,
+        folded=FoldCache(settings.fold_cache).verify(),
+    )
+
+
+def diff_versions(settings: Settings, contract: Contract, before: str, after: str) -> Difference:
+    """Return what the version `after` holds that `before` does not, and the other way round; counts, never values."""
+    registry = SnapshotRegistry(settings)
+    versions = [registry.version(contract.dataset, name) for name in (before, after)]
+    with tempfile.TemporaryDirectory(prefix="fraud-ml-diff-") as scratch:
+        folders = []
+        for number, held in enumerate(versions):
+            folders.append(Path(scratch) / str(number))
+            folders[-1].mkdir()
+            registry.materialise(held, folders[-1])
+        old, new = ((folder, verify_folder(folder)) for folder in folders)
+        return compare(old, new, contract, names=(before, after))
 
 
 def pin_snapshot(settings: Settings, dataset: str, as_of: date | str, workspace: Workspace) -> SnapshotManifest:
@@ -127,21 +158,22 @@ def pin_snapshot(settings: Settings, dataset: str, as_of: date | str, workspace:
     Raises BadInput naming the versions that exist, Tampered naming the file, Unavailable when the bytes are nowhere.
     """
     registry = SnapshotRegistry(settings)
-    version = registry.version(dataset, as_of if isinstance(as_of, str) else as_of.isoformat())
-    if _is_pinned(workspace.snapshot, version):
-        return registry.manifest(version)
-    scratch = workspace.snapshot.with_name(".pinning")
-    if scratch.exists():  # a killed pin left it
-        shutil.rmtree(scratch)
-    fresh = scratch / "snapshot"
-    fresh.mkdir(parents=True)
-    registry.materialise(version, fresh)
-    manifest = verify_folder(fresh)
-    if workspace.snapshot.exists():
-        workspace.snapshot.rename(scratch / "before")
-    fresh.rename(workspace.snapshot)
-    shutil.rmtree(scratch)
-    return manifest
+    return _bring(registry, registry.version(dataset, str(as_of)), workspace.snapshot)
+
+
+def pull_snapshot(settings: Settings, dataset: str, as_of: str, folder: Path) -> SnapshotManifest:
+    """Bring a version into a folder of one's own, as `pin_snapshot` does; another version there is replaced.
+
+    Raises BadInput when the folder holds anything else than a snapshot.
+    """
+    if folder.exists() and not (folder / MANIFEST).is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise BadInput(
+            f"{folder} holds something else than a snapshot",
+            expected="a folder that is absent, empty, or holds a snapshot",
+            next_step="choose another folder",
+        )
+    registry = SnapshotRegistry(settings)
+    return _bring(registry, registry.version(dataset, as_of), folder.resolve())
 
 
 def open_snapshot(folder: Path, contract: Contract) -> Snapshot:
@@ -154,18 +186,7 @@ def open_snapshot(folder: Path, contract: Contract) -> Snapshot:
 
 def verify_folder(folder: Path) -> SnapshotManifest:
     """Return the folder's manifest if every file is the one it names, and there is no other. Raises Tampered."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise Unavailable(f"{path} is not there", next_step="pin a snapshot first: fraud-ml pin DATASET AS_OF")
-    try:
-        manifest = load(SnapshotManifest, path)
-        whole = manifest.digest == manifest.content_digest()
-    except (BadInput, AttributeError, TypeError, ValueError):
-        whole = False
-    if not whole:
-        raise Tampered(
-            f"{path} was changed: its digest is not that of its content", next_step="pin again", path=str(path)
-        )
+    manifest = read_manifest(folder)
     found = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()} - {MANIFEST}
     for name in sorted(found ^ set(manifest.files)):
         what = "is missing" if name in manifest.files else "is not part of the snapshot"
@@ -180,64 +201,82 @@ def verify_folder(folder: Path) -> SnapshotManifest:
     return manifest
 
 
-# --- inside ---------------------------------------------------------------------------------------------------------
-
-
-def _lay_out(
-    log: ClaimLog, contract: Contract, as_of: date, batches: tuple[BatchManifest, ...], folder: Path
-) -> SnapshotManifest:
-    """Write partitions and manifest into `folder`."""
-    files: dict[str, str] = {}
-    total = 0
-    for objects in _by_months(batches, as_of):
-        with tempfile.TemporaryDirectory(prefix="objects-", dir=folder.parent) as scratch:
-            rows = merge_files(log.fetch(objects, Path(scratch)), contract)
-        total += rows.num_rows
-        for name, part in _partitions(rows, as_of):
-            path = folder / "log" / f"{name}.parquet"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(to_parquet(part))
-            files[path.relative_to(folder).as_posix()] = file_digest(path)
-    manifest = SnapshotManifest(
-        dataset=contract.dataset,
-        as_of=as_of.isoformat(),
-        digest="",
-        rows=total,
-        files=files,
-        batches=tuple(batch.id for batch in batches),
-        source_digests=tuple(sorted({batch.source_digest for batch in batches})),
-    )
-    manifest = replace(manifest, digest=manifest.content_digest())
-    save(manifest, folder / MANIFEST)
+def read_manifest(folder: Path) -> SnapshotManifest:
+    """Return the folder's manifest, whose digest is that of its content; the files it names are not looked at."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise Unavailable(f"{path} is not there", next_step="pin a snapshot first: fraud-ml pin DATASET AS_OF")
+    try:
+        manifest = load(SnapshotManifest, path)
+        whole = manifest.digest == manifest.content_digest()
+    except (BadInput, AttributeError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise Tampered(
+            f"{path} was changed: its digest is not that of its content", next_step="pin again", path=str(path)
+        )
     return manifest
 
 
-def _by_months(batches: tuple[BatchManifest, ...], as_of: date) -> Iterator[list[tuple[BatchManifest, LogObject]]]:
-    """Yield the log's objects in groups of whole recorded months, in order; a group fits into memory."""
-    months: dict[str, list[tuple[BatchManifest, LogObject]]] = {}
-    for batch in batches:
-        for item in recorded_until(batch, as_of):
-            months.setdefault(item.day[:7], []).append((batch, item))
-    group: list[tuple[BatchManifest, LogObject]] = []
-    for month in sorted(months):
-        if group and sum(item.rows for _, item in (*group, *months[month])) > _ROWS_IN_MEMORY:
-            yield group
-            group = []
-        group = [*group, *months[month]]
-    if group:
-        yield group
+# --- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _partitions(rows: "pa.Table", as_of: date) -> "Iterator[tuple[str, pa.Table]]":
-    for month, part in by_recorded_month(rows):
-        if _last_day(month) <= as_of:
-            yield f"{month:%Y-%m}", part
-        else:
-            yield from ((day.isoformat(), rest) for day, rest in by_recorded_day(part))
+def _reuse(registry: SnapshotRegistry, dataset: str, as_of: date) -> Reuse:
+    """Return a function that brings a partition, by its origin, from the versions just before and after the date."""
+    versions = registry.versions(dataset)
+    before = [held for held in versions if held.as_of <= as_of.isoformat()][-1:]
+    after = [held for held in versions if held.as_of > as_of.isoformat()][:1]
+    known: dict[str, tuple[str, str, Path]] = {}
+    for held in (*after, *before):
+        manifest, cached = registry.manifest(held), registry.cached_files(held)
+        known |= {
+            origin: (name, manifest.files[name], cached[name])
+            for name, origin in manifest.laid_from.items()
+            if name in cached
+        }
+
+    def reuse(origin: str, into: Path) -> bool:
+        if origin in known:
+            name, sha256, cached = known[origin]
+            registry.link(cached, into, name=name, sha256=sha256)
+        return origin in known
+
+    return reuse
 
 
-def _last_day(month: date) -> date:
-    return (month.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+def _bring(registry: SnapshotRegistry, held: Version, into: Path) -> SnapshotManifest:
+    if _is_pinned(into, held):
+        return registry.manifest(held)
+    scratch = into.with_name(f".{into.name}-pinning")
+    if scratch.exists():  # a killed pin left it
+        shutil.rmtree(scratch)
+    fresh = scratch / "snapshot"
+    fresh.mkdir(parents=True)
+    registry.materialise(held, fresh)
+    manifest = verify_folder(fresh)
+    if into.exists():
+        into.rename(scratch / "before")
+    fresh.rename(into)
+    shutil.rmtree(scratch)
+    return manifest
+
+
+def _check_log(log: ClaimLog, manifest: SnapshotManifest) -> int:
+    """Hash the log's objects that the snapshot was frozen from, and their batches' manifests; return how many."""
+    batches = {batch.id: batch for batch in log.batches()}
+    for lost in sorted(set(manifest.batches) - set(batches)):
+        url = log.manifest_url(lost)
+        raise Tampered(f"{url} is not there any more", next_step="land its file again", path=url)
+    as_of = date.fromisoformat(manifest.as_of)
+    days = {
+        f"{batch} {item.day}": [(batches[batch], item)]
+        for batch in manifest.batches
+        for item in recorded_until(batches[batch], as_of)
+    }
+    for group in in_groups(days):
+        with tempfile.TemporaryDirectory(prefix="fraud-ml-log-") as scratch:
+            log.fetch(group, Path(scratch))
+    return len(days) + len(manifest.batches)
 
 
 def _is_pinned(folder: Path, version: Version) -> bool:

@@ -1,4 +1,4 @@
-"""Tables of claim rows: parsed by contract, put in order, compared, and folded into claims; the one owner of duckdb.
+"""Tables of claim rows: parsed by contract, put in order and compared.
 
 A log row holds the contract's columns and, computed by the contract's own SQL, `event_time` and `recorded_at` (UTC).
 """
@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.contract import Column, Contract, Kind
+from fraud_ml.data.duck import connect as _duck
+from fraud_ml.data.duck import quoted as _quoted
+from fraud_ml.data.duck import scan as _scan
+from fraud_ml.data.duck import text as _text
 from fraud_ml.data.sources.files import SourceTable
 from fraud_ml.errors import BadInput
 
@@ -92,42 +96,7 @@ def count_conflicts(known: "pa.Table", arriving: "pa.Table", contract: Contract)
         return int(found[0])
 
 
-def fold_rows(files: list[Path], contract: Contract) -> "pa.Table":
-    """Return one row a claim, the one recorded last, sorted by key; columns: the contract's, event_time, recorded_at.
-
-    Rows of one claim recorded at one moment are ordered by their content, so the answer never depends on the files.
-    """
-    columns = ", ".join(_quoted(name) for name in log_columns(contract))
-    ties = ", ".join(f"{_quoted(name)} DESC NULLS LAST" for name in log_columns(contract) if name != RECORDED_AT)
-    key = _quoted(contract.key)
-    with _duck(files=True) as duck:
-        answer = duck.sql(
-            f"SELECT {columns} FROM ({_scan(files)})"
-            f" QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {RECORDED_AT} DESC, {ties}) = 1 ORDER BY {key}"
-        )
-        return _arrow(answer, contract)
-
-
 # --- inside ---------------------------------------------------------------------------------------------------------
-
-
-def _duck(*, files: bool = False) -> Any:
-    import duckdb
-
-    return duckdb.connect(config={"enable_external_access": files, "autoinstall_known_extensions": False})
-
-
-def _scan(files: list[Path]) -> str:
-    listed = ", ".join(_text(str(file)) for file in files)
-    return f"SELECT * FROM read_parquet([{listed}], hive_partitioning = false)"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _parsed(column: Column, source: SourceTable) -> str:

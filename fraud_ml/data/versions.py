@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 from fraud_ml.artifacts import SnapshotManifest, file_digest, load
+from fraud_ml.data.layout import MANIFEST
 from fraud_ml.errors import BadInput, FraudMLError, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
-MANIFEST = "manifest.json"
-
 _LOCK_SECONDS = 600
 _VERSION = re.compile(r"(?P<as_of>\d{4}-\d{2}-\d{2})(?:\.r(?P<revision>\d+))?")
+_DAMAGED = re.compile(r"\.git/(objects/\S+?)(?=[\s:;)]|$)|\b(refs/\S+?)(?=[\s:;)]|$)|index file")  # in what fsck says
 _CONFIG = """[core]
     analytics = false
     check_update = false
@@ -139,6 +139,38 @@ class SnapshotRegistry:
         if absent:
             self._fetch(version)
             self._copy(absent, expected, folder, fetched=True)
+
+    def cached_files(self, version: Version) -> dict[str, Path]:
+        """Return where the cache keeps each of the version's files; what it lacks is left out. Nothing is hashed."""
+        if not self._cached(self._pointer(version)).is_file():
+            return {}
+        found = {name: self._cached(oid) for name, oid in self._listing(version).items()}
+        return {name: path for name, path in found.items() if path.is_file()}
+
+    @staticmethod
+    def link(cached: Path, into: Path, *, name: str, sha256: str) -> None:
+        """Make `into` the cached file. Raises Tampered naming it when its bytes are others."""
+        if file_digest(cached) != sha256:
+            raise _changed(str(cached), name)
+        try:
+            os.link(cached, into)  # a freeze only reads what it has laid out, and DVC keeps its cache read-only
+        except OSError:  # another file system
+            shutil.copyfile(cached, into)
+
+    def check_git(self) -> None:
+        """Have git hash its objects and follow its references. Raises Tampered naming the first that is damaged."""
+        if not (self.root / ".git").is_dir():
+            return
+        run = self._run_git("fsck", "--full", "--no-dangling", "--no-progress")
+        if run.returncode:
+            said = run.stderr.decode(errors="replace")
+            named = _DAMAGED.search(said)
+            path = self.root / ".git" / (named[1] or named[2] or "index" if named else "")
+            raise Tampered(
+                f"{path} was changed: git cannot read what it wrote",
+                next_step="restore it from a copy of the registry",
+                path=str(path),
+            )
 
     def check_remote(self, version: Version) -> int:
         """Hash the remote's copy of every file of the version; return how many. Raises Tampered naming the object."""
@@ -347,18 +379,21 @@ class SnapshotRegistry:
         return self._git_bytes(*arguments).decode()
 
     def _git_bytes(self, *arguments: str) -> bytes:
+        run = self._run_git(*arguments)
+        if run.returncode:
+            said = run.stderr.decode(errors="replace").strip().splitlines()
+            raise Unavailable(f"git {arguments[0]} failed in {self.root}", arrived=said[-1] if said else None)
+        return run.stdout
+
+    def _run_git(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        run = subprocess.run(
+        return subprocess.run(
             ["git", *arguments],
             cwd=self.root,
             env={**environment, **_GIT_ENVIRONMENT},
             capture_output=True,
             check=False,
         )
-        if run.returncode:
-            said = run.stderr.decode(errors="replace").strip().splitlines()
-            raise Unavailable(f"git {arguments[0]} failed in {self.root}", arrived=said[-1] if said else None)
-        return run.stdout
 
 
 def _md5(content: bytes) -> str:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import FeatureReport, SnapshotManifest, Verdict, Window, Workspace, load, save, whole_folder
+from fraud_ml.artifacts import FeatureReport, Verdict, Window, Workspace, load, save, whole_folder
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.errors import BadInput, Tampered, Undefined
 from fraud_ml.features.labels import LabelState, label_states, mature_until
@@ -37,16 +37,17 @@ class Split:
 def build_windows(workspace: Workspace, params: FeatureParams) -> FeatureReport:
     """Split the accepted snapshot; afterwards `workspace.features` holds the three windows and their report.
 
-    Raises NotAccepted unless the verdict accepts exactly this snapshot, Tampered when its bytes or the set-aside rows
-    differ from what was judged, Undefined when a window holds too few frauds to learn or to judge from.
+    Raises NotAccepted unless the verdict accepts exactly this snapshot, Tampered when the claims or the set-aside rows
+    are not those that were judged, Undefined when a window holds too few frauds to learn or to judge from.
     """
-    from fraud_ml.data.snapshots import open_snapshot
+    from fraud_ml.data.fold import read_fold
+    from fraud_ml.data.snapshots import read_manifest
 
-    manifest = load(SnapshotManifest, workspace.snapshot_manifest)
+    manifest = read_manifest(workspace.snapshot)
     contract = load_contract(manifest.dataset, workspace.expectations)
     verdict = load(Verdict, workspace.validation_verdict)
     verdict.require_accepted(subject_digest=manifest.digest)
-    claims = open_snapshot(workspace.snapshot, contract).claims()
+    claims = read_fold(workspace.claims, contract, snapshot_digest=manifest.digest)
     set_aside = quarantined_keys(workspace.quarantine)
     split = split_claims(claims, contract, date.fromisoformat(manifest.as_of), set_aside, params)
     _require_set_aside(split.left_out.get(QUARANTINED, 0), verdict, workspace.quarantine)

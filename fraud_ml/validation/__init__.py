@@ -5,7 +5,7 @@ from fraud_ml.params import ValidationParams
 
 
 def judge_snapshot(workspace: Workspace, params: ValidationParams) -> Verdict:
-    """Judge the pinned snapshot; afterwards the workspace holds verdict, quarantine and report.
+    """Judge the pinned snapshot; afterwards the workspace holds its fold, verdict, quarantine and report.
 
     Never raises on bad claims. Raises Tampered or Unavailable when the snapshot cannot be read as it was frozen,
     BadInput when contract, suite or schema is wrong, Unavailable when TFDV's environment is not there.

@@ -32,23 +32,27 @@ class Judgement:
 
 
 def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
-    """Judge the snapshot pinned in the workspace; write report, quarantine, and last the verdict."""
+    """Judge the snapshot pinned in the workspace; write its fold, report, quarantine, and last the verdict."""
+    from fraud_ml.data.fold import read_fold
+    from fraud_ml.data.fold_cache import FoldCache
     from fraud_ml.data.snapshots import open_snapshot
     from fraud_ml.validation.report import write_report
 
     manifest = load(SnapshotManifest, workspace.snapshot_manifest)
     contract = load_contract(manifest.dataset, workspace.expectations)
     snapshot = open_snapshot(workspace.snapshot, contract)
+    settings = Settings.load()
+    snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache))
     report = workspace.validation_report
     shutil.rmtree(report, ignore_errors=True)
     judgement = judge(
-        snapshot.claims(),
+        read_fold(workspace.claims, contract, snapshot_digest=manifest.digest),
         contract,
         params,
         rules=workspace.expectations / manifest.dataset,
         as_of=date.fromisoformat(manifest.as_of),
         subject_digest=manifest.digest,
-        tfdv_python=Settings.load().tfdv_python,
+        tfdv_python=settings.tfdv_python,
         data_docs=report / DATA_DOCS,
     )
     write_report(report, judgement, title=contract.title, dataset=manifest.dataset, as_of=manifest.as_of)

@@ -21,7 +21,16 @@ from fraud_ml.artifacts import Workspace
 from fraud_ml.contract import Column, Contract, Kind, Role
 from fraud_ml.data.log import land
 from fraud_ml.data.simulator import write_rows
-from fraud_ml.data.snapshots import Frozen, freeze, list_versions, open_snapshot, pin_snapshot, verify_version
+from fraud_ml.data.snapshots import (
+    Frozen,
+    diff_versions,
+    freeze,
+    list_versions,
+    open_snapshot,
+    pin_snapshot,
+    pull_snapshot,
+    verify_version,
+)
 from fraud_ml.data.versions import SnapshotRegistry
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
@@ -178,6 +187,10 @@ def test_restated_history_is_a_revision_beside_the_first_version(
     assert second.created
     assert tags(place) == [TAG, f"{TAG}.r2"]
     assert second.manifest.rows == first.manifest.rows + 5
+    assert first.restated is None
+    assert second.restated == diff_versions(place, motor, "2024-03-05", "2024-03-05.r2")
+    assert second.restated is not None
+    assert second.restated.total.rows_appeared == 5
     assert not freeze(place, motor, AS_OF).created
     for name, version in (("2024-03-05", first), ("2024-03-05.r2", second)):
         assert pin_snapshot(place, "motor", name, Workspace(tmp_path / name)) == version.manifest
@@ -286,14 +299,14 @@ def test_changed_object_in_the_cache_is_named(
 
 @pytest.mark.parametrize("listing", [False, True], ids=["partition", "list of files"])
 def test_changed_object_in_the_remote_is_named(
-    place: Settings, frozen: Frozen, store: ObjectStore, workspace: Workspace, *, listing: bool
+    place: Settings, frozen: Frozen, store: ObjectStore, motor: Contract, workspace: Workspace, *, listing: bool
 ) -> None:
     path = cached(place, listing=listing)
     url = f"{place.snapshot_remote}/files/md5/{path.parent.name}/{path.name}"
     whole = store.read(url)
     store.write(url, bytes([whole[0] ^ 1]) + whole[1:])
 
-    assert named(lambda: verify_version(place, "motor", "2024-03-05", remote=True)) == url
+    assert named(lambda: verify_version(place, motor, "2024-03-05", remote=True)) == url
     shutil.rmtree(place.home / "snapshot-cache")
     assert named(lambda: pin_snapshot(place, "motor", AS_OF, workspace)) == url
     store.write(url, whole)  # mending the remote is enough
@@ -344,6 +357,102 @@ def test_manifest_exchanged_in_git_is_named(place: Settings, frozen: Frozen, wor
     assert named(lambda: pin_snapshot(place, "motor", AS_OF, workspace)) == TAG
 
 
+def test_verify_names_one_flipped_byte_in_whatever_a_version_consists_of(
+    place: Settings, frozen: Frozen, store: ObjectStore, motor: Contract
+) -> None:
+    own = place.claims_url.removeprefix("s3://")
+    urls = [*store.below(f"s3://{own}/motor/batches/"), store.below(f"s3://{own}/motor/log/")[0]]
+    urls += store.below(f"{place.snapshot_remote}/")
+    git_files = [path for path in (place.snapshot_registry / ".git" / "objects").rglob("*") if path.is_file()]
+    tag = place.snapshot_registry / ".git" / "refs" / "tags" / TAG
+    cache = [path for path in (place.home / "snapshot-cache" / "files").rglob("*") if path.is_file()]
+
+    def verify() -> object:
+        return verify_version(place, motor, "2024-03-05", remote=True)
+
+    assert len(git_files) >= 10
+    for path in (*git_files, tag, *cache):
+        whole, mode = path.read_bytes(), path.stat().st_mode
+        flip_a_byte(path)
+        assert named(verify) == str(path)
+        path.write_bytes(whole)
+        path.chmod(mode)
+    for url in urls:
+        content = store.read(url)
+        store.write(url, content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        assert named(verify) == url
+        store.write(url, content)
+    assert verify_version(place, motor, "2024-03-05", remote=True).total > 0
+
+
+def test_lost_batch_manifest_is_named(place: Settings, frozen: Frozen, store: ObjectStore, motor: Contract) -> None:
+    [url] = store.below(f"{place.claims_url}/motor/batches/")
+    store._client.delete_object(Bucket="claims", Key=url.removeprefix("s3://claims/"))
+
+    assert named(lambda: verify_version(place, motor, "2024-03-05", remote=True)) == url
+    assert verify_version(place, motor, "2024-03-05", remote=False).log == 0
+
+
+# --- compared, and pulled -------------------------------------------------------------------------------------------
+
+
+def test_diff_counts_what_appeared_by_recorded_day_and_nothing_between_a_version_and_itself(
+    place: Settings, frozen: Frozen, motor: Contract, motor_rows: pd.DataFrame
+) -> None:
+    freeze(place, motor, date(2024, 3, 12))
+    later = motor_rows[motor_rows["recorded_at"] >= "2024-03-06"]
+    found = diff_versions(place, motor, "2024-03-05", "2024-03-12")
+
+    per_day = later["recorded_at"].dt.strftime("%Y-%m-%d").value_counts().to_dict()
+    assert {day: changes.rows_appeared for day, changes in found.days.items()} == per_day
+    assert found.total.labels_appeared == later["outcome"].notna().sum()
+    back = diff_versions(place, motor, "2024-03-12", "2024-03-05")
+    assert (back.total.rows_vanished, back.total.labels_vanished) == (len(later), found.total.labels_appeared)
+    assert diff_versions(place, motor, "2024-03-05", "2024-03-05").days == {}
+
+
+def test_pull_takes_an_empty_or_a_snapshots_folder_and_no_other(
+    place: Settings, frozen: Frozen, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    for name in ("absent", "empty", "empty"):
+        assert pull_snapshot(place, "motor", "2024-03-05", tmp_path / name) == frozen.manifest
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("precious")
+
+    with pytest.raises(BadInput, match="holds something else than a snapshot"):
+        pull_snapshot(place, "motor", "2024-03-05", tmp_path / "mine")
+    assert (tmp_path / "mine" / "notes.txt").read_text() == "precious"
+
+
+# --- what need not be done again ------------------------------------------------------------------------------------
+
+
+def test_later_freeze_reads_only_the_log_objects_that_are_new(
+    place: Settings, frozen: Frozen, store: ObjectStore, motor: Contract, motor_rows: pd.DataFrame
+) -> None:
+    """The old ones are gone, and nobody misses them: the closed months come from the version before."""
+    for url in store.below(f"{place.claims_url}/motor/log/"):
+        if url.split("recorded_day=")[1][:10] <= "2024-03-05":
+            store._client.delete_object(Bucket="claims", Key=url.removeprefix("s3://claims/"))
+    later = freeze(place, motor, date(2024, 3, 12)).manifest
+
+    assert set(frozen.manifest.files.items()) < set(later.files.items())
+    assert later.rows == len(motor_rows)
+    with pytest.raises(Unavailable):
+        freeze(place, motor, date(2024, 2, 15))  # its days were laid out within a month
+
+
+def test_manifest_tells_where_the_claims_came_from_and_the_digest_only_what_they_are(frozen: Frozen) -> None:
+    manifest = frozen.manifest
+    other = replace(manifest, code_version="2.0", batches=("other",), source_digests=(), laid_from={})
+
+    assert set(manifest.laid_from) == set(manifest.files)
+    assert manifest.code_version.startswith("0.1.0")
+    assert len(manifest.batches) == len(manifest.source_digests) == 1
+    assert other.content_digest() == manifest.content_digest()
+
+
 # --- killed, and two at once ----------------------------------------------------------------------------------------
 
 
@@ -383,7 +492,7 @@ def test_killed_freeze_leaves_no_version_and_its_retry_the_same_one(
     again = freeze(place, motor, AS_OF)
     assert tags(place) == [TAG]
     assert again.manifest.files == undisturbed.manifest.files
-    assert verify_version(place, "motor", "2024-03-05", remote=True) == 2 * (len(again.manifest.files) + 1) + 1
+    assert verify_version(place, motor, "2024-03-05", remote=True).remote == len(again.manifest.files) + 2
     assert git(place, "status", "--porcelain") == ""
 
 
@@ -435,7 +544,10 @@ def test_plain_dvc_gets_the_same_bytes(place: Settings, frozen: Frozen, tmp_path
     assert sum(parquet.read_metadata(data / name).num_rows for name in names) == frozen.manifest.rows
 
 
-def test_commands_tell_programs_json_and_nothing_else(place: Settings, motor_file: Path, command: Command) -> None:
+def test_commands_tell_programs_json_and_nothing_else(
+    place: Settings, motor_file: Path, motor_rows: pd.DataFrame, command: Command, tmp_path: Path
+) -> None:
+    landed_days = {f"{moment:%Y-%m-%d}" for moment in motor_rows["recorded_at"] if moment < pd.Timestamp("2024-03-06")}
     answers = []
     for arguments in (
         ("land", "motor", motor_file),
@@ -443,18 +555,32 @@ def test_commands_tell_programs_json_and_nothing_else(place: Settings, motor_fil
         ("snapshot", "list", "motor"),
         ("snapshot", "show", "motor", "2024-03-05"),
         ("snapshot", "verify", "motor", "2024-03-05"),
+        ("snapshot", "freeze", "motor", "2024-02-29"),
+        ("snapshot", "diff", "motor", "2024-02-29", "2024-03-05"),
+        ("snapshot", "pull", "motor", "2024-03-05", "--into", tmp_path / "pulled"),
     ):
         process = command(*arguments, "--json")
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         answers.append(json.loads(out))
 
-    landed, version, versions, shown, verified = answers
+    landed, version, versions, shown, verified, earlier, difference, pulled = answers
     assert landed["created"]
     assert (version["created"], version["tag"], version["as_of"]) == (True, TAG, "2024-03-05")
     assert [item["tag"] for item in versions] == [TAG]
+    assert version["restated"] is None
     assert shown["manifest"] == version["manifest"]
-    assert verified["verified"] == 2 * (len(version["manifest"]["files"]) + 1) + 1
+    files, days = len(version["manifest"]["files"]), len(landed_days)
+    assert {name: verified[name] for name in ("cached", "remote", "log", "folded")} == {
+        "cached": files + 1,
+        "remote": files + 2,
+        "log": days + 1,
+        "folded": 0,
+    }
+    assert difference["total"]["rows_appeared"] == version["manifest"]["rows"] - earlier["manifest"]["rows"]
+    assert set(difference["days"]) == {day for day in landed_days if day > "2024-02-29"}
+    assert pulled == version["manifest"]
+    assert sorted(path.name for path in (tmp_path / "pulled").iterdir()) == ["log", "manifest.json"]
 
 
 def test_commands_exit_2_when_rejected_and_3_when_unavailable(

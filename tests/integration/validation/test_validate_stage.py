@@ -15,6 +15,7 @@ import pytest
 
 from fraud_ml.artifacts import Decision, Outcome, SnapshotManifest, Verdict, Workspace, file_digest, load, save
 from fraud_ml.contract import load_contract
+from fraud_ml.data.fold import verify_fold
 from fraud_ml.data.parquet import by_recorded_month, to_parquet
 from fraud_ml.data.simulator import simulate, write_rows
 from fraud_ml.data.snapshots import open_snapshot
@@ -71,7 +72,7 @@ def run_validate(workspace: Workspace, **environment: str) -> "subprocess.Comple
     return subprocess.run(
         [sys.executable, "-m", "fraud_ml", "validate", "--json"],
         cwd=workspace.root,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), **environment},
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "FRAUD_ML_HOME": str(workspace.root / "home"), **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -95,6 +96,8 @@ def test_the_stage_accepts_the_real_claims_and_accounts_for_every_row(pin, carcl
     assert (verdict.decision, verdict.rows, verdict.quarantined_rows) == (Decision.ACCEPTED, 15_420, 1)
     assert verdict.subject_digest == load(SnapshotManifest, workspace.snapshot_manifest).digest
     assert json.loads(done.stdout)["decision"] == "accepted"
+    judged = verify_fold(workspace.claims)
+    assert (judged.claims, judged.snapshot_digest, len(judged.files)) == (15_420, verdict.subject_digest, 36)
     assert len(quarantined_keys(workspace.quarantine)) == 1
     page = (workspace.validation_report / "index.html").read_text(encoding="utf-8")
     assert "Accepted" in page

@@ -120,6 +120,8 @@ def test_unknown_dataset_names_the_known_ones(run: Run, motor_csv: Path) -> None
         ("snapshot", "list"),
         ("snapshot", "show"),
         ("snapshot", "verify"),
+        ("snapshot", "diff"),
+        ("snapshot", "pull"),
     ],
 )
 def test_help_shows_an_example(run: Run, arguments: tuple[str, ...]) -> None:

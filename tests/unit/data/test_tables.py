@@ -7,11 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
 
 from fraud_ml.contract import Contract, Times
 from fraud_ml.data.sources.files import read_file
-from fraud_ml.data.tables import count_conflicts, fold_rows, parse_rows
+from fraud_ml.data.tables import count_conflicts, parse_rows
 from fraud_ml.errors import BadInput
 
 Write = Callable[..., Path]
@@ -152,27 +151,6 @@ def test_csv_and_typed_parquet_give_the_same_rows(contract: Contract, csv_file: 
     frame.to_parquet(typed)
 
     assert parsed(typed, contract).equals(parsed(path, contract))
-
-
-def test_fold_keeps_what_was_recorded_last_sorted_by_key(contract: Contract, csv_file: Write, tmp_path: Path) -> None:
-    rows = parsed(
-        csv_file(
-            "C2,2024-03-01,2024-03-02,fire,1,",
-            "C1,2024-03-01,2024-03-03,fire,1,",
-            "C2,2024-03-01,2024-03-09,fire,2,confirmed",
-            "C2,2024-03-01,2024-03-04,fire,3,",
-        ),
-        contract,
-    )
-    files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    parquet.write_table(rows.slice(2), files[0])
-    parquet.write_table(rows.slice(0, 2), files[1])
-    folded = fold_rows(files, contract)
-
-    assert folded["claim_id"].to_pylist() == ["C1", "C2"]
-    assert folded["amount"].to_pylist() == [1.0, 2.0]
-    assert folded["outcome"].to_pylist() == [None, "confirmed"]
-    assert folded.equals(fold_rows(files[::-1], contract))
 
 
 def test_conflicts_are_moments_told_differently(contract: Contract, csv_file: Write) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fraud_ml.artifacts import Finding, Outcome, Severity, SnapshotManifest, Verdict, Workspace, file_digest, save
 from fraud_ml.contract import Contract
+from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.errors import BadInput, NotAccepted, Tampered, Undefined
 from fraud_ml.features import build_windows
 from fraud_ml.features.split import Split, months_before, split_claims
@@ -153,7 +154,7 @@ def test_a_written_window_reads_back_with_its_missing_values(tmp_path: Path) -> 
 
 
 def pinned(root: Path, *, outcome: Outcome = Outcome.PASSED) -> Workspace:
-    """Return a workspace with a pinned snapshot, its verdict and two rows set aside."""
+    """Return a workspace with a pinned snapshot, its fold, its verdict and two rows set aside."""
     workspace, _ = toy_workspace(root)
     claims = toy_claims()
     partition = workspace.snapshot / "log" / "2024-12.parquet"
@@ -167,6 +168,7 @@ def pinned(root: Path, *, outcome: Outcome = Outcome.PASSED) -> Workspace:
     )
     manifest = dataclasses.replace(manifest, digest=manifest.content_digest())
     save(manifest, workspace.snapshot_manifest)
+    open_snapshot(workspace.snapshot, toy_contract()).fold_into(workspace.claims, None)
     aside = [SetAside(digest_key(key), "DATA101") for key in ("c00001", "c00002")]
     write_quarantine(aside, workspace.quarantine)
     finding = Finding("DATA001", "rows", Severity.STOP, outcome, "≥ 1", "0")
@@ -217,14 +219,16 @@ def test_rows_taken_out_of_quarantine_behind_the_verdict_are_noticed(tmp_path: P
         build_windows(workspace, PARAMS)
 
 
-def test_a_changed_snapshot_byte_is_noticed_before_anything_is_built(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["claims/2024-11.parquet", "claims/manifest.json", "snapshot/manifest.json"])
+def test_a_changed_byte_of_the_judged_claims_is_noticed_before_anything_is_built(tmp_path: Path, name: str) -> None:
     workspace = pinned(tmp_path)
-    path = workspace.snapshot / "log" / "2024-12.parquet"
+    path = workspace.claims.parent / name
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(Tampered, match="2024-12"):
+    with pytest.raises(Tampered) as noticed:
         build_windows(workspace, PARAMS)
+    assert noticed.value.facts["path"] == str(path)
 
 
 def test_a_snapshot_of_an_unknown_dataset_is_bad_input(tmp_path: Path) -> None:
