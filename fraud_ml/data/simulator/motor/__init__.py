@@ -34,7 +34,6 @@ from fraud_ml.data.simulator.motor.rings import membership, rings_in
 from fraud_ml.errors import BadInput
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 CELL = 64 * policies.BOOK  # claims simulated at once
@@ -68,7 +67,7 @@ class Part:
     """Some of one month's claims: their rows in the log, and what is true of each, as Arrow tables.
 
     `rows` has COLUMNS, sorted by recorded_at, then claim_id. `truth` has one row a claim: claim_id, is_fraud,
-    fraud_kind, true_cause, ring_id (of the ring that made the claim), claimant_ring_id (to which the claimant belonged),
+    fraud_kind, true_cause, ring_id (the ring that made the claim), claimant_ring_id (the ring the claimant belonged to),
     p_all, p_observable, p_investigated.
     """
 
@@ -78,41 +77,17 @@ class Part:
     truth: "pa.Table"
 
 
-def simulate(claims: int, *, seed: int, begin: date, end: date) -> "pd.DataFrame":
-    """Return the rows of the claim log as it stood at the end of the day `end`, in the order they were recorded.
-
-    The first accident is on `begin` or later, and each of the `claims` is opened by `end`; what is recorded later is
-    not known yet. Raises BadInput when the days between do not suffice.
-    """
-    rows, _ = simulate_with_truth(claims, seed=seed, begin=begin, end=end)
-    return rows
-
-
-def simulate_with_truth(
-    claims: int | None = None, *, per_month: int | None = None, seed: int, begin: date, end: date
-) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Return the rows of the claim log, and beside them what is true of each claim (see `Part.truth`)."""
-    import pyarrow as pa
-
-    parts = list(stream(claims, per_month=per_month, seed=seed, begin=begin, end=end))
-    rows = pa.concat_tables([part.rows for part in parts])
-    order = np.lexsort((rows["claim_id"].to_numpy(zero_copy_only=False), rows["recorded_at"].to_numpy()))
-    truth = pa.concat_tables([part.truth for part in parts])
-    return rows.take(order).to_pandas(), truth.to_pandas()
-
-
 def stream(
     claims: int | None = None, *, per_month: int | None = None, seed: int, begin: date, end: date
 ) -> Iterator[Part]:
-    """Yield the same log part by part, at most CELL claims each, in order of the month of opening.
+    """Yield the claim log part by part, at most CELL claims each, in order of the month of opening.
 
-    Give either `claims`, the number opened in all, or `per_month`, the number in a month of 21 working days and mean
-    season. Memory does not grow with the number of claims.
+    `claims` is the number opened in all, `per_month` (instead) that of a month of 21 working days and mean season. No
+    accident is before `begin`; what is recorded after the day `end` is not known yet. Raises BadInput when the days
+    between do not suffice.
     """
     if end - begin < timedelta(days=_FEWEST_DAYS):
         raise BadInput("too few days to simulate", expected=f"{_FEWEST_DAYS} or more", arrived=f"{(end - begin).days}")
-    if (claims is None) == (per_month is None):
-        raise BadInput("how many claims?", expected="either `claims` or `per_month`", arrived="both or neither")
     if seed < 0:
         raise BadInput("no such seed", expected="0 or more", arrived=str(seed))
     dice = Dice(seed, digest_of([seed, begin.isoformat()])[:6])

@@ -53,7 +53,7 @@ def investigated_chance(seen: Columns, price: np.ndarray) -> np.ndarray:
 def recorded(dice: Dice, notice: Notice, is_fraud: np.ndarray, order: np.ndarray, until: np.datetime64) -> Rows:
     """Return what is recorded about the claims before `until`, sorted by time; `order` breaks ties between claims."""
     case = _handled(dice, notice, is_fraud)
-    parts = [_state(case, notice, event, at) for event, at in _steps(case)]
+    parts = [_state(case, event, at) for event, at in _steps(case)]
     claim, event, at, reserve, paid = (np.concatenate(column) for column in zip(*parts, strict=True))
     keep = at < until
     claim, event, at, reserve, paid = claim[keep], event[keep], at[keep], reserve[keep], paid[keep]
@@ -161,7 +161,7 @@ def _steps(case: _Case) -> "Iterator[tuple[int, np.ndarray]]":
     yield code["confirmed"], np.where(~confirmed & corrected, case.corrected_at, _NEVER)
 
 
-def _state(case: _Case, notice: Notice, event: int, at: np.ndarray) -> tuple[np.ndarray, ...]:
+def _state(case: _Case, event: int, at: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return (claim, event, moment, reserve, paid) of the claims that get such a row."""
     claim = np.flatnonzero(at < _NEVER)
     at = at[claim]

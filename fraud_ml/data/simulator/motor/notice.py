@@ -81,7 +81,7 @@ def first_notice(dice: Dice, cell: Cell, begin: np.datetime64) -> Notice:
     policies = policies_at(dice, cell.book, drawn_slots(dice, place, count), accident_day)
     driver = drivers(dice, place, count)
     price = seasons.prices(accident_day)
-    known = attributes(dice, policies, driver, accident_day, price)
+    known = attributes(dice, policies, driver, price)
     kind = _kinds(dice, cell, known["cover"])
     loss = np.isin(kind, [THEFT, FIRE])
     form = seasons.forms(reported)
@@ -114,7 +114,9 @@ def _days_to_record(dice: Dice, place: tuple[int, int], opened: np.ndarray) -> n
     is_monday = (opened.astype("datetime64[D]").astype(int) + 3) % 7 == 0  # 1970-01-01 was a Thursday
     weekend = np.where(is_monday, np.select([at < 0.5, at < 0.7], [0, 1], 2), 0)
     delayed = backlog.random(len(opened)) < _BACKLOG_SHARE
-    return np.where(delayed, weekend + 1 + picked(dice.stream("delay", *place).random(len(opened)), (1.0,) * 12), weekend)
+    return np.where(
+        delayed, weekend + 1 + picked(dice.stream("delay", *place).random(len(opened)), (1.0,) * 12), weekend
+    )
 
 
 def _days_to_report(dice: Dice, place: tuple[int, int], count: int) -> np.ndarray:

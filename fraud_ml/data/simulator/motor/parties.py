@@ -46,7 +46,9 @@ def parties(dice: Dice, notice: Notice, rings: Rings, member: Membership, is_sta
     return Parties(
         policy_id=spelled(f"P-{series}-", dice.opaque("policy", notice.policies.packed())),
         claimant_id=spelled(f"D-{series}-", dice.opaque("person", person)),
-        garage_id=spelled(f"G-{series}-", dice.opaque("garage", _garages(dice, notice, rings, member, ring, is_staged))),
+        garage_id=spelled(
+            f"G-{series}-", dice.opaque("garage", _garages(dice, notice, rings, member, ring, is_staged))
+        ),
         witness_ids=joined(
             f"D-{series}-",
             dice.opaque("person", _witnesses(dice, notice, rings, ring, is_staged)),

@@ -76,9 +76,7 @@ def regions(dice: Dice, policies: Policies) -> np.ndarray:
     return picked(dice.of("region", *policies.key), REGION_SHARES)
 
 
-def attributes(
-    dice: Dice, policies: Policies, driver: np.ndarray, day: np.ndarray, price: np.ndarray
-) -> dict[str, np.ndarray]:
+def attributes(dice: Dice, policies: Policies, driver: np.ndarray, price: np.ndarray) -> dict[str, np.ndarray]:
     """Return what the insurer knows of each policy and driver on its day; categories as indices, columns of (n,)."""
     key, years = policies.key, policies.age_days / 365.25
     make = picked(dice.of("make", *key), MAKE_SHARES)

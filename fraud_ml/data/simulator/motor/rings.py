@@ -2,8 +2,8 @@
 
 Each quarter a book founds up to two rings. A busy customer belongs to one of twelve lanes; in any month each lane has
 the rings founded in one quarter of the last three years, so nobody is courted by rings of two quarters at once. Who
-lives where a lane's ring works may have joined it, the likelier the longer it exists. A ring's front garages, telephones
-and members, who testify for each other, show in the claims; which claims were its own is in the truth alone.
+lives where a lane's ring works may have joined it, the likelier the longer it exists. A ring's front garages, its
+telephones and its members, who testify for each other, show in the claims; which claims were its own, in the truth.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,9 @@ class Rings:
     def number(self, row: np.ndarray, lane: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Return a number below 2**48 that is this ring's alone."""
         quarter = self.quarter[lane].astype(np.uint64)
-        return (self.books[row].astype(np.uint64) << np.uint64(18)) | (quarter << np.uint64(4)) | which.astype(np.uint64)
+        return (
+            (self.books[row].astype(np.uint64) << np.uint64(18)) | (quarter << np.uint64(4)) | which.astype(np.uint64)
+        )
 
 
 @dataclass(frozen=True)
