@@ -112,9 +112,9 @@ def test_simulate_writes_a_folder_of_parts_with_the_truth_beside_it(run: Run, tm
     names = sorted(path.name for path in folder.iterdir())
 
     assert code == 0
-    assert json.loads(out) == {"folder": str(folder), "files": 3, "claims": 28, "rows": json.loads(out)["rows"]}
+    assert json.loads(out) == {"folder": str(folder), "files": 3, "claims": 31, "rows": json.loads(out)["rows"]}
     assert names == [f"part-2023-0{month}-000000000.parquet" for month in (1, 2, 3)]
-    assert len(truth.read_text().splitlines()) == 29
+    assert len(truth.read_text().splitlines()) == 32
     assert err.count("\n") == 3  # its progress
     code, _, err = run(*simulated)
     assert code == 2

@@ -67,8 +67,8 @@ class Part:
     """Some of one month's claims: their rows in the log, and what is true of each, as Arrow tables.
 
     `rows` has COLUMNS, sorted by recorded_at, then claim_id. `truth` has one row a claim: claim_id, is_fraud,
-    fraud_kind, true_cause, ring_id (the ring that made the claim), claimant_ring_id (the ring the claimant belonged to),
-    p_all, p_observable, p_investigated.
+    fraud_kind, true_cause, ring_id (of the ring that made the claim), claimant_ring_id (of the claimant's ring), p_all,
+    p_observable, p_investigated.
     """
 
     month: str  # of opening, YYYY-MM
