@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CELL = 64 * policies.BOOK  # claims simulated at once
+_EARLIEST, _LATEST = date(1990, 1, 1), date(2099, 12, 31)
 _FEWEST_DAYS = 3  # so that one of them is a working day
 
 COLUMNS = (
@@ -86,6 +87,12 @@ def stream(
     accident is before `begin`; what is recorded after the day `end` is not known yet. Raises BadInput when the days
     between do not suffice.
     """
+    if begin < _EARLIEST or end > _LATEST:
+        raise BadInput(
+            "days that the simulated insurer did not live through",
+            expected=f"{_EARLIEST} to {_LATEST}",
+            arrived=f"{begin} to {end}",
+        )
     if end - begin < timedelta(days=_FEWEST_DAYS):
         raise BadInput("too few days to simulate", expected=f"{_FEWEST_DAYS} or more", arrived=f"{(end - begin).days}")
     if seed < 0:

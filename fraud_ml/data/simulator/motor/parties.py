@@ -1,7 +1,8 @@
 """Who stands in a claim beside the policy: claimant, witnesses, garage, telephone, address, under opaque names.
 
-Honest people come back because they are few: customers of one book, garages of one region. A ring's own claims name its
-front garage and, often, its telephone; its members testify for each other. A ring that moves keeps its telephones.
+Honest people come back because they are few: customers of one book, garages of one region; and they share what rings
+share: a household its telephone, a garage's customers the garage's. A ring's own claims name its front garage and,
+often, its telephone; its members testify for each other. A ring that moves keeps its telephones.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ GARAGES = 40  # in one region, for the customers of four books
 KNOWN_WITNESS_SHARE = 0.10  # honest witnesses who are customers themselves
 RING_PHONE_SHARE = 0.55  # of a ring's claims leave one of its telephones
 RING_GARAGE_SHARE = 0.85
+SHARED_PHONE_SHARE = 0.50  # second drivers who use the policyholder's telephone
+GARAGE_PHONE_SHARE = 0.04  # claims that leave the garage's telephone
 NO_WITNESS = "none"
 _STRANGER = 3  # the role of people who are nobody's policy
 
@@ -41,21 +44,22 @@ def parties(dice: Dice, notice: Notice, rings: Rings, member: Membership, is_sta
     """Return who is named; `is_staged` marks the claims that a ring made."""
     ring = rings.number(member.row, member.lane, member.which)
     person = notice.policies.packed(notice.driver)
+    garage = _garages(dice, notice, rings, member, ring, is_staged)
     moved = notice.seen["address_change"] == 2
     series = dice.series
     return Parties(
         policy_id=spelled(f"P-{series}-", dice.opaque("policy", notice.policies.packed())),
         claimant_id=spelled(f"D-{series}-", dice.opaque("person", person)),
-        garage_id=spelled(
-            f"G-{series}-", dice.opaque("garage", _garages(dice, notice, rings, member, ring, is_staged))
-        ),
+        garage_id=spelled(f"G-{series}-", dice.opaque("garage", garage)),
         witness_ids=joined(
             f"D-{series}-",
             dice.opaque("person", _witnesses(dice, notice, rings, ring, is_staged)),
             notice.seen["witnesses"],
             nobody=NO_WITNESS,
         ),
-        phone_id=spelled(f"T-{series}-", dice.opaque("phone", _phones(dice, notice, rings, member, ring, is_staged))),
+        phone_id=spelled(
+            f"T-{series}-", dice.opaque("phone", _phones(dice, notice, rings, member, ring, garage, is_staged))
+        ),
         address_id=spelled(f"A-{series}-", dice.opaque("address", notice.policies.packed(moved))),
     )
 
@@ -73,14 +77,23 @@ def _garages(
 
 
 def _phones(
-    dice: Dice, notice: Notice, rings: Rings, member: Membership, ring: np.ndarray, is_staged: np.ndarray
+    dice: Dice,
+    notice: Notice,
+    rings: Rings,
+    member: Membership,
+    ring: np.ndarray,
+    garage: np.ndarray,
+    is_staged: np.ndarray,
 ) -> np.ndarray:
-    """Return telephone numbers: the person's own, or one of the ring's, which has a second from half a year on."""
-    draw = dice.stream("phone", *notice.cell.place).random(notice.cell.count)
+    """Return telephone numbers: the person's or household's, the garage's, or the ring's, which gets a second one."""
+    at = dice.stream("phone", *notice.cell.place).random(notice.cell.count)
+    shares = dice.of("household phone", *notice.policies.key) < SHARED_PHONE_SHARE
+    own = notice.policies.packed(np.where(shares, 0, notice.driver))
     lines = np.where(rings.age_months[member.row, member.lane, member.which] >= 6, 2, 1)
-    of_ring = (np.uint64(1) << np.uint64(47)) | (ring << np.uint64(1)) | (draw * 997 % 1 * lines).astype(np.uint64)
-    own = notice.policies.packed(notice.driver)
-    return np.where(is_staged & (draw < RING_PHONE_SHARE), of_ring, own)
+    of_ring = (np.uint64(2) << np.uint64(46)) | (ring << np.uint64(1)) | (at * 997 % 1 * lines).astype(np.uint64)
+    of_garage = (np.uint64(1) << np.uint64(46)) | garage
+    at_garage = dice.stream("garage phone", *notice.cell.place).random(notice.cell.count) < GARAGE_PHONE_SHARE
+    return np.where(is_staged & (at < RING_PHONE_SHARE), of_ring, np.where(at_garage, of_garage, own))
 
 
 def _witnesses(dice: Dice, notice: Notice, rings: Rings, ring: np.ndarray, is_staged: np.ndarray) -> np.ndarray:

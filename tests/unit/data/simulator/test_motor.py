@@ -234,7 +234,14 @@ def test_written_files_are_byte_equal_and_hold_the_same_claims(tmp_path: Path) -
 
 def test_unknown_insurer_and_impossible_numbers_are_refused(tmp_path: Path) -> None:
     possible = {"dataset": "motor", "claims": 10, "seed": 1, "begin": BEGIN, "end": END}
-    for impossible in ({"dataset": "boats"}, {"claims": 0}, {"begin": END, "end": BEGIN}, {"seed": -1}):
+    for impossible in (
+        {"dataset": "boats"},
+        {"claims": 0},
+        {"begin": END, "end": BEGIN},
+        {"begin": date(1969, 1, 1)},
+        {"end": date(2100, 1, 1)},
+        {"seed": -1},
+    ):
         with pytest.raises(BadInput):
             simulate(**{**possible, **impossible})  # type: ignore[arg-type]
     with pytest.raises(BadInput):

@@ -172,6 +172,25 @@ def test_claims_of_a_ring_share_telephones_garages_and_people_and_honest_ones_ra
     assert known.mean() > 0.5 > 5 * strangers[strangers != "none"].isin(claims["claimant_id"]).mean()
 
 
+def test_who_follows_telephones_and_witnesses_finds_rings_but_not_only_rings(
+    years: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
+    """A link: another policy's claim with the same telephone (unless a garage's), or whose claimant testifies here."""
+    claims, truth = years
+    policies_of = claims.groupby("phone_id")["policy_id"].nunique()
+    by_phone = claims["phone_id"].map(policies_of).between(2, 30)
+    people = claims["witness_ids"].str.split("+").explode()
+    by_witness = people[people != "none"].isin(claims["claimant_id"]).groupby(level=0).any()
+    linked = by_phone.astype(int) + by_witness.reindex(claims.index, fill_value=False).astype(int)
+    of_ring = truth["ring_id"].notna().reindex(claims.index)
+    share = of_ring.groupby(linked).mean()
+
+    assert share[0] < of_ring.mean() / 2
+    assert 20 * of_ring.mean() < share[2] < 0.999
+    assert 3 * of_ring.mean() < share[1] < 0.8
+    assert of_ring[linked > 0].sum() > 0.7 * of_ring.sum()
+
+
 def test_nobody_testifies_for_themselves_in_a_ring(years: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     claims, truth = years
     staged = claims.loc[truth["ring_id"].notna()]
@@ -185,7 +204,8 @@ def test_honest_people_come_back_and_stay_who_they_are(years: tuple[pd.DataFrame
     again = honest[honest["claimant_id"].duplicated(keep=False)].groupby("claimant_id")
 
     assert 0.15 < len(again.obj) / len(honest) < 0.75
-    assert (again[["sex", "region", "vehicle_make", "phone_id", "policy_id", "cover"]].nunique() == 1).all(axis=None)
+    assert (again[["sex", "region", "vehicle_make", "policy_id", "cover"]].nunique() == 1).all(axis=None)
+    assert (again["phone_id"].nunique() == 1).mean() > 0.85  # but for who left the garage's telephone
     ages = again["driver_age_years"].agg(["min", "max"])
     assert (ages["max"] - ages["min"]).max() <= 2
     assert honest.groupby("policy_id")["claimant_id"].nunique().max() == 2  # the policyholder and a second driver
