@@ -2,9 +2,9 @@
 
 `fraud-ml simulate motor --out FOLDER --truth FILE` runs as a process of its own over three years, twice: a million
 claims into zstd Parquet part files (`--quick`: a hundred thousand). `peak_gib` is the process's largest resident
-memory; `peak_growth` is that over the peak of a tenth of the claims: it grows until a month fills a part of 65,536 claims (at
-2.4 million over three years), then no more. `replay_identical` is 1 when both runs' files are equal byte for byte.
-`ten_million_s` is seconds a claim times ten million: an extrapolation, for the work is the same for each part.
+memory; `peak_growth` is that over the peak of a tenth of the claims: it grows until a month fills a part of 65,536
+claims (at 2.4 million over three years), then no more. `replay_identical` is 1 when both runs' files are equal byte for
+byte. `ten_million_s` is seconds a claim times ten million: an extrapolation, for the work is the same for each part.
 """
 
 import os
