@@ -18,7 +18,7 @@ import numpy as np
 
 from fraud_ml.artifacts import digest_of
 from fraud_ml.data.simulator.motor import policies, seasons
-from fraud_ml.data.simulator.motor.dice import Dice, spelled
+from fraud_ml.data.simulator.motor.dice import Dice, numbered, spelled
 from fraud_ml.data.simulator.motor.fraud import CAUSES, FRAUDS, Fraud, decided
 from fraud_ml.data.simulator.motor.handling import (
     EVENTS,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CELL = 64 * policies.BOOK  # claims simulated at once
+_CLAIM_DIGITS = 8
 _EARLIEST, _LATEST = date(1990, 1, 1), date(2099, 12, 31)
 _FEWEST_DAYS = 3  # so that one of them is a working day
 
@@ -112,9 +113,9 @@ def _part(dice: Dice, cell: Cell, begin: date, end: date) -> Part:
     fraud = decided(dice, notice, member)
     is_staged = fraud.kind == FRAUDS.index("ring")
     names = parties(dice, notice, rings, member, is_staged)
-    number = dice.opaque("claim", (np.uint64(cell.month.number) << np.uint64(36)) + _numbers(cell))
-    claim_id = spelled(f"M-{dice.series}-", number)
-    rows = recorded(dice, notice, fraud.is_fraud, number, np.datetime64(end) + 1)
+    prefix = f"M-{dice.series}-{cell.month.name.replace('-', '')}"  # as insurers do: the number tells when, not how
+    claim_id = numbered(prefix, np.arange(cell.first, cell.first + cell.count), _CLAIM_DIGITS)
+    rows = recorded(dice, notice, fraud.is_fraud, np.datetime64(end) + 1)
     ring_id = spelled(f"R-{dice.series}-", dice.opaque("ring", rings.number(member.row, member.lane, member.which)))
     rings_of = {"ring_id": is_staged, "claimant_ring_id": member.belongs}
     return Part(
@@ -123,10 +124,6 @@ def _part(dice: Dice, cell: Cell, begin: date, end: date) -> Part:
         rows=_rows(notice, names, claim_id, rows),
         truth=_truth(notice, fraud, claim_id, {name: _where(ring_id, which) for name, which in rings_of.items()}),
     )
-
-
-def _numbers(cell: Cell) -> np.ndarray:
-    return np.arange(cell.first, cell.first + cell.count, dtype=np.uint64)
 
 
 def _rows(notice: Notice, names: Parties, claim_id: "pa.StringArray", rows: Rows) -> "pa.Table":

@@ -59,6 +59,15 @@ def spelled(prefix: str, numbers: np.ndarray) -> "pa.StringArray":
     return texts(letters, np.full(len(numbers), letters.shape[1]))
 
 
+def numbered(prefix: str, numbers: np.ndarray, digits: int) -> "pa.StringArray":
+    """Return prefix + the number in so many decimal digits."""
+    letters = np.empty((len(numbers), len(prefix) + digits), dtype=np.uint8)
+    letters[:, : len(prefix)] = np.frombuffer(prefix.encode(), dtype=np.uint8)
+    for place in range(digits):
+        letters[:, -1 - place] = ord("0") + numbers // 10**place % 10
+    return texts(letters, np.full(len(numbers), letters.shape[1]))
+
+
 def joined(prefix: str, numbers: np.ndarray, counts: np.ndarray, *, nobody: str) -> "pa.StringArray":
     """Return for row i its first counts[i] ids, joined by "+", or `nobody`; numbers: (n, most)."""
     rows, most = numbers.shape

@@ -21,9 +21,9 @@ RULE_THRESHOLD = 7.4  # so that the rule sends about a third of the claims
 RULE_NOISE = 1.1  # scale of the logistic noise: investigators' time, mood and local custom
 FOUND_SHARE = 0.92  # investigated frauds that are confirmed
 WRONG_SHARE = 0.004  # investigated honest claims that are confirmed all the same
-LATE_SHARE = 0.06  # investigations that take half a year to fourteen months
+LATE_SHARE = 0.04  # investigations that take half a year to fourteen months
 REVERSED_IF_HONEST, REVERSED_IF_FRAUD = 0.50, 0.012
-REOPENED_SHARE = 0.35  # missed frauds that are confirmed later
+REOPENED_SHARE = 0.25  # missed frauds that are confirmed later
 _CONFIRMED, _CLEARED = 0, 1
 _UNKNOWN = -1
 _DAY = np.timedelta64(86_400, "s")
@@ -50,14 +50,14 @@ def investigated_chance(seen: Columns, price: np.ndarray) -> np.ndarray:
     return chance
 
 
-def recorded(dice: Dice, notice: Notice, is_fraud: np.ndarray, order: np.ndarray, until: np.datetime64) -> Rows:
-    """Return what is recorded about the claims before `until`, sorted by time; `order` breaks ties between claims."""
+def recorded(dice: Dice, notice: Notice, is_fraud: np.ndarray, until: np.datetime64) -> Rows:
+    """Return what is recorded about the claims before `until`, sorted by time, at one time by number."""
     case = _handled(dice, notice, is_fraud)
     parts = [_state(case, event, at) for event, at in _steps(case)]
     claim, event, at, reserve, paid = (np.concatenate(column) for column in zip(*parts, strict=True))
     keep = at < until
     claim, event, at, reserve, paid = claim[keep], event[keep], at[keep], reserve[keep], paid[keep]
-    sequence = np.lexsort((order[claim], at))
+    sequence = np.lexsort((claim, at))
     claim, event, at = claim[sequence], event[sequence], at[sequence]
     reason = np.where(at >= case.looked_at[claim], case.reason[claim], 0)
     outcome = np.where(at >= case.decided_at[claim], case.first_outcome[claim], _UNKNOWN)

@@ -100,7 +100,7 @@ def test_outcomes_take_20_days_to_half_a_year_and_some_twice_as_long(decided: pd
     days = (decided["recorded_at"] - decided["accident_date"]).dt.total_seconds() / 86_400
 
     assert 19 < days.min() < 30
-    assert 0.03 < (days > 172).mean() < 0.09
+    assert 0.02 < (days > 172).mean() < 0.07
     assert 300 < days.max() <= 425
 
 
@@ -111,7 +111,7 @@ def test_labels_are_corrected_both_ways_long_after_they_were_given(rows: pd.Data
     is_fraud = truth.set_index("claim_id")["is_fraud"][at.index]
 
     assert (days > 0).sum() >= 5  # confirmed, then reversed
-    assert (days < 0).sum() >= 10  # cleared, then confirmed
+    assert (days < 0).sum() >= 5  # cleared, then confirmed
     assert is_fraud[days < 0].all()
     assert days.abs().min() >= 60
     assert days.abs().max() <= 303
