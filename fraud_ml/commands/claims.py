@@ -12,6 +12,7 @@ from fraud_ml.errors import BadInput
 from fraud_ml.settings import PROJECT, Settings
 
 _FILE = click.Path(path_type=Path)
+_MOST_IN_ONE_FILE = 1_000_000  # simulated claims
 
 
 class _Day(click.ParamType):
@@ -74,10 +75,16 @@ def simulate(
     if claims is None and per_month is None:
         claims = 20_000
     if out.suffix:
+        if (claims or 0) + (per_month or 0) * 12 * (end.year - begin.year + 1) > _MOST_IN_ONE_FILE:
+            raise BadInput(
+                "too many claims for one file, which is made in memory",
+                expected=f"at most {_MOST_IN_ONE_FILE:,}",
+                next_step="name a folder instead: --out motor-log",
+            )
         rows, known = simulate_with_truth(dataset, claims=claims, per_month=per_month, seed=seed, begin=begin, end=end)
-        write_rows(rows, out)
         if truth:
             write_rows(known, truth)
+        write_rows(rows, out)
         place: dict[str, object] = {"file": str(out)}
         done, written = len(known), len(rows)
     else:

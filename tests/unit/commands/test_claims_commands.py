@@ -131,6 +131,14 @@ def test_simulate_refuses_what_it_cannot_do(run: Run, tmp_path: Path, wrong: tup
     assert not (tmp_path / "log").exists()
 
 
+@pytest.mark.parametrize("many", [("--claims", 1_000_001), ("--per-month", 30_000)])
+def test_more_claims_than_memory_holds_go_into_a_folder(run: Run, tmp_path: Path, many: tuple[object, ...]) -> None:
+    code, _, err = run("simulate", "motor", *many, "--out", tmp_path / "motor.parquet")
+
+    assert code == 2
+    assert "name a folder" in err
+
+
 def test_unknown_dataset_names_the_known_ones(run: Run, motor_csv: Path) -> None:
     code, _, err = run("land", "boats", motor_csv)
 
