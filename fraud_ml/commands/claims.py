@@ -12,6 +12,7 @@ from fraud_ml.errors import BadInput
 from fraud_ml.settings import PROJECT, Settings
 
 _FILE = click.Path(path_type=Path)
+_MOST_IN_ONE_FILE = 1_000_000  # simulated claims
 
 
 class _Day(click.ParamType):
@@ -39,27 +40,72 @@ def _contract(dataset: str) -> Any:
 
 @click.command()
 @click.argument("dataset")
-@click.option("--claims", default=20_000, show_default=True, help="How many claims.")
+@click.option("--claims", type=int, help="How many claims in all.  [default: 20000]")
+@click.option("--per-month", type=int, help="Instead: how many in a month. A later --to then only adds rows.")
 @click.option("--seed", default=7, show_default=True, help="Equal seeds give equal claims.")
 @click.option("--from", "begin", type=_Day(), default="2023-01-01", show_default=True, help="No accident is earlier.")
 @click.option("--to", "end", type=_Day(), default="2025-12-31", show_default=True, help="The log ends with this day.")
-@click.option("--out", type=_FILE, required=True, help="File to write: .csv, .csv.gz or .parquet.")
+@click.option("--out", type=_FILE, required=True, help="A file (.csv, .csv.gz, .parquet), or a folder for part files.")
+@click.option("--format", "form", default="parquet", show_default=True, help="Of part files: parquet or csv.")
+@click.option("--truth", type=_FILE, help="Write what is true of each claim here: .parquet or .csv.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
-def simulate(dataset: str, claims: int, seed: int, begin: date, end: date, out: Path, as_json: bool) -> None:
-    """Write the claim log of an insurer that does not exist.
+def simulate(
+    dataset: str,
+    claims: int | None,
+    per_month: int | None,
+    seed: int,
+    begin: date,
+    end: date,
+    out: Path,
+    form: str,
+    truth: Path | None,
+    as_json: bool,
+) -> None:
+    """Write the claim log of an insurer that does not exist. Into a folder, any number of claims fits.
 
     \b
     Example: fraud-ml simulate motor --claims 20000 --seed 7 --out motor.csv
+    Example: fraud-ml simulate motor --claims 10000000 --out motor-log --truth motor-truth.parquet
     """
-    from fraud_ml.data.simulator import simulate as run
-    from fraud_ml.data.simulator import write_rows
+    from fraud_ml.data.simulator import simulate_with_truth, write_rows
+    from fraud_ml.data.simulator.parts import PartFormat, write_parts
 
-    rows = run(dataset, claims=claims, seed=seed, begin=begin, end=end)
-    write_rows(rows, out)
-    if as_json:
-        click.echo(canonical_json({"file": str(out), "claims": claims, "rows": len(rows)}))
+    if form not in list(PartFormat):
+        raise BadInput("no such format", expected=" or ".join(PartFormat), arrived=form[:40])
+    if claims is None and per_month is None:
+        claims = 20_000
+    if out.suffix:
+        if (claims or 0) + (per_month or 0) * 12 * (end.year - begin.year + 1) > _MOST_IN_ONE_FILE:
+            raise BadInput(
+                "too many claims for one file, which is made in memory",
+                expected=f"at most {_MOST_IN_ONE_FILE:,}",
+                next_step="name a folder instead: --out motor-log",
+            )
+        rows, known = simulate_with_truth(dataset, claims=claims, per_month=per_month, seed=seed, begin=begin, end=end)
+        if truth:
+            write_rows(known, truth)
+        write_rows(rows, out)
+        place: dict[str, object] = {"file": str(out)}
+        done, written = len(known), len(rows)
     else:
-        click.echo(f"{out}: {len(rows):,} recorded rows of {claims:,} claims")
+        parts = write_parts(
+            dataset,
+            out,
+            claims=claims,
+            per_month=per_month,
+            seed=seed,
+            begin=begin,
+            end=end,
+            form=PartFormat(form),
+            truth=truth,
+            say=lambda line: click.echo(line, err=True),
+        )
+        place = {"folder": str(out), "files": parts.files}
+        done, written = parts.claims, parts.rows
+    if as_json:
+        click.echo(canonical_json({**place, "claims": done, "rows": written}))
+    else:
+        click.echo(f"{out}: {written:,} recorded rows of {done:,} claims")
 
 
 @click.command()

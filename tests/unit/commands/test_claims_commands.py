@@ -1,6 +1,7 @@
 """A file that breaks its contract ends in one sentence on standard error and exit code 2; no server is asked."""
 
 import gzip
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,40 @@ def test_byte_order_mark_passes_the_reader_and_only_the_missing_store_stops_it(r
 
     assert code == 3
     assert "FRAUD_ML_CLAIMS_URL is not set" in err
+
+
+def test_simulate_writes_a_folder_of_parts_with_the_truth_beside_it(run: Run, tmp_path: Path) -> None:
+    folder, truth = tmp_path / "log", tmp_path / "truth.csv"
+    simulated = ("simulate", "motor", "--per-month", 9, "--to", "2023-03-31", "--out", folder, "--truth", truth)
+    code, out, err = run(*simulated, "--json")
+    names = sorted(path.name for path in folder.iterdir())
+
+    assert code == 0
+    assert json.loads(out) == {"folder": str(folder), "files": 3, "claims": 31, "rows": json.loads(out)["rows"]}
+    assert names == [f"part-2023-0{month}-000000000.parquet" for month in (1, 2, 3)]
+    assert len(truth.read_text().splitlines()) == 32
+    assert err.count("\n") == 3  # its progress
+    code, _, err = run(*simulated)
+    assert code == 2
+    assert "holds something already" in err
+
+
+@pytest.mark.parametrize("wrong", [("--claims", 5, "--per-month", 5), ("--format", "xlsx"), ("--claims", 0)])
+def test_simulate_refuses_what_it_cannot_do(run: Run, tmp_path: Path, wrong: tuple[object, ...]) -> None:
+    code, out, err = run("simulate", "motor", *wrong, "--out", tmp_path / "log")
+
+    assert code == 2
+    assert err.count("\n") == 1
+    assert out == ""
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.parametrize("many", [("--claims", 1_000_001), ("--per-month", 30_000)])
+def test_more_claims_than_memory_holds_go_into_a_folder(run: Run, tmp_path: Path, many: tuple[object, ...]) -> None:
+    code, _, err = run("simulate", "motor", *many, "--out", tmp_path / "motor.parquet")
+
+    assert code == 2
+    assert "name a folder" in err
 
 
 def test_unknown_dataset_names_the_known_ones(run: Run, motor_csv: Path) -> None:
