@@ -87,7 +87,7 @@ def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
             if manifest.batches == tuple(batch.id for batch in batches):  # batches never change, so nothing has
                 return _frozen(version, manifest, created=False)
         folder = registry.scratch / "snapshot"
-        manifest = _lay_out(log, contract, as_of, batches, folder)
+        manifest = lay_out(log, contract, as_of, batches, folder)
         for version in known:
             if version.digest == manifest.digest:
                 return _frozen(version, registry.manifest(version), created=False)
@@ -183,10 +183,10 @@ def verify_folder(folder: Path) -> SnapshotManifest:
 # --- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _lay_out(
+def lay_out(
     log: ClaimLog, contract: Contract, as_of: date, batches: tuple[BatchManifest, ...], folder: Path
 ) -> SnapshotManifest:
-    """Write partitions and manifest into `folder`."""
+    """Write the snapshot of `batches` at `as_of` into `folder`: partitions and manifest, whatever the log's place."""
     files: dict[str, str] = {}
     total = 0
     for objects in _by_months(batches, as_of):
