@@ -68,8 +68,9 @@ class Cohort:
 def observe(snapshot: Snapshot, contract: Contract) -> "tuple[Cohort, pd.DataFrame]":
     """Return the cohort report of a snapshot, and beside it every claim with its state and marks.
 
-    A claim is named by its key's SHA-256 and shows none of its values. Marks: `label_state`, `event_month`, `is_investigated`, `is_randomly_investigated`, `recording_stopped`, and
-    `propensity` (of being investigated; NaN where nothing can be said).
+    A claim is named by its key's SHA-256 and shows none of its values. Marks: `label_state`, `event_month`,
+    `is_mature`, `is_investigated`, `is_randomly_investigated`, `recording_stopped`, and `propensity` (of being
+    investigated; NaN where nothing can be said).
     """
     return observe_rows(
         snapshot.claims(),
@@ -137,7 +138,7 @@ def write_cohort(cohort: Cohort, marked: "pd.DataFrame", folder: Path) -> None:
 def _months(
     marked: "pd.DataFrame", confirmed: "pd.DataFrame", recording: Recording, last_complete: str
 ) -> tuple[Month, ...]:
-    delays = dict(list(confirmed.groupby(event_months(confirmed))))
+    delays = {str(month): part for month, part in confirmed.groupby(event_months(confirmed))}
     nobody = confirmed.iloc[:0]
     return tuple(
         Month(
@@ -147,7 +148,7 @@ def _months(
             random_investigations=int(part["is_randomly_investigated"].sum()),
             recording_stopped=month in recording.stopped,
             is_complete=str(month) <= last_complete,
-            curve=curve_of(*(delays.get(month, nobody)[name] for name in ("delay_days", "watched_days"))),
+            curve=curve_of(*(delays.get(str(month), nobody)[name] for name in ("delay_days", "watched_days"))),
         )
         for month, part in marked.groupby("event_month")
     )

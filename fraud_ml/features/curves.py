@@ -1,4 +1,4 @@
-"""Pictures of a cohort: how labels mature, where recording stopped, who is looked at. Equal cohorts give equal bytes."""
+"""Pictures of a cohort: how labels mature, where recording stopped, who is looked at; equal cohorts, equal bytes."""
 
 from collections.abc import Callable
 from pathlib import Path

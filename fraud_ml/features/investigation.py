@@ -77,10 +77,10 @@ def propensities(fold: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.S
     if min(target[learned].sum(), (1 - target[learned]).sum()) < FEWEST:
         return nothing
     design, _ = _design(claims, contract)
-    fold = claims[contract.key].rank(method="first").to_numpy().astype(np.int64) % _FOLDS
+    fifth = claims[contract.key].rank(method="first").to_numpy().astype(np.int64) % _FOLDS
     found = np.full(len(claims), np.nan)
     for part in range(_FOLDS):
-        inside = fold == part
+        inside = fifth == part
         weights = fit_logistic(design[learned & ~inside], target[learned & ~inside])
         found[inside] = _logistic(design[inside] @ weights)
     return pd.Series(found, index=claims.index).reindex(fold.index)
@@ -95,15 +95,15 @@ def investigation_bias(
     decided = states.isin(LEARNABLE) & mature
     if not decided.any():
         return None
-    claims, states, p = claims[mature], states[mature], propensity[mature].to_numpy()
-    decided = decided[mature].to_numpy()
+    claims, states, p = claims[mature], states[mature], np.asarray(propensity[mature], dtype=np.float64)
+    is_decided = decided[mature].to_numpy()
     looked = is_investigated(claims, contract).to_numpy()
     by_chance = is_randomly_investigated(claims, contract).to_numpy()
     fraud = (states == LabelState.CONFIRMED).to_numpy().astype(np.float64)
     design, blocks = _design(claims, contract)
     weights = fit_logistic(design[~by_chance], looked[~by_chance].astype(np.float64))
     spread = {name: float(np.std(design[:, block] @ weights[block])) for name, block in blocks.items()}
-    chosen = decided & ~by_chance
+    chosen = is_decided & ~by_chance
     inverse = 1 / np.maximum(p[chosen], TRIMMED)
     return InvestigationBias(
         claims=len(claims),
@@ -114,9 +114,11 @@ def investigation_bias(
         hardly_ever_share=float(np.mean(p < TRIMMED)),
         effective_share=float(inverse.sum() ** 2 / (inverse**2).sum() / len(inverse)) if len(inverse) else 0.0,
         columns=tuple(sorted(spread.items(), key=lambda pair: -pair[1])),
-        fraud_share_seen=wilson(fraud[decided].sum(), decided.sum()),
+        fraud_share_seen=wilson(fraud[is_decided].sum(), is_decided.sum()),
         fraud_share_weighted=_hajek(fraud[chosen], inverse) if len(inverse) else None,
-        fraud_share_random=wilson(fraud[decided & by_chance].sum(), n) if (n := (decided & by_chance).sum()) else None,
+        fraud_share_random=wilson(fraud[is_decided & by_chance].sum(), n)
+        if (n := (is_decided & by_chance).sum())
+        else None,
     )
 
 

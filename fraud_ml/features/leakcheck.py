@@ -72,9 +72,8 @@ def check_leaks(
     contract, as_of = snapshot.contract, date.fromisoformat(snapshot.manifest.as_of)
     rows = log_rows(snapshot, contract)
     learned = _learned(snapshot, contract, featurise)
-    keys = learned.claims[contract.key].sort_values().to_numpy()
-    drawn = np.random.default_rng(seed).permutation(len(keys))[:sample]
-    keys = [str(key) for key in keys[np.sort(drawn)]]
+    every = sorted(learned.claims[contract.key])
+    keys = [every[place] for place in sorted(np.random.default_rng(seed).permutation(len(every))[:sample])]
     future = poison(rows, later, contract, as_of, seed)
     probes = tuple(_probes(rows, learned, contract, seed))
     findings = (

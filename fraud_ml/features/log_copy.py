@@ -1,4 +1,4 @@
-"""A copy of log rows on this disk, from which snapshots are frozen by the data room's own cut; the store is not asked."""
+"""A copy of log rows on this disk, from which snapshots are frozen by the data room's own cut, without the store."""
 
 import tempfile
 from collections.abc import Iterable

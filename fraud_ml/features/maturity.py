@@ -7,13 +7,12 @@ it could have taken. Source: Lagakos, Barraj and De Gruttola (Biometrika 75, 198
 1989), with Greenwood's variance and log-log limits.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot
@@ -97,7 +96,7 @@ def count_reversed(rows: "pd.DataFrame", contract: Contract) -> int:
     return int((told["any"] & ~told["last"]).sum())
 
 
-def curve_of(delay_days: Sequence[int], watched_days: Sequence[int]) -> Curve:
+def curve_of(delay_days: ArrayLike, watched_days: ArrayLike) -> Curve:
     """Return the share of confirmations known after each number of days at which one was recorded.
 
     delay_days, watched_days: (n_frauds,) whole days, 0 ≤ delay ≤ watched. Empty input gives an empty curve.

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ TELLS_TIME = 0.25
 GIVES_LABEL_AWAY = 0.95  # area under the curve of one column
 LOST_FORWARD = 0.1  # area that a calendar's lesson loses once it must be used on later claims
 _BINS = 50
-_PRIOR = 20.0  # claims' worth of the overall mean that every level starts with
+_PRIOR = 20.0  # claims' worth of the overall fraud share that every level starts with
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
@@ -47,9 +47,9 @@ class Probe:
 
 
 def probe(
-    values: "pd.Series[object]",
+    values: "pd.Series[Any]",
     role: str,
-    recorded: "pd.Series[object]",
+    recorded: "pd.Series[Any]",
     label: NDArray[np.float64],
     *,
     seed: int,
@@ -61,7 +61,7 @@ def probe(
     A category is a level each; a number, a moment and the last number in a text (an id) are _BINS bins each.
     `fewest` claims of each class are needed before the areas are estimated.
     """
-    order = recorded.rank(pct=True).to_numpy(np.float64)
+    order = np.asarray(recorded.rank(pct=True), dtype=np.float64)
     half = np.random.default_rng(seed).permutation(len(order)) % 2 == 0
     views = _views(values)
     share = max(_explained(view, order, half) for view in views)
@@ -78,14 +78,14 @@ def probe(
     return Probe(str(values.name), role, share, auc_random, auc_forward, error)
 
 
-def _views(values: "pd.Series[object]") -> list[NDArray[np.float64]]:
+def _views(values: "pd.Series[Any]") -> list[NDArray[np.float64]]:
     """Return the column as numbers, NaN where missing: as levels, and as a quantity where it has one."""
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(values):
-        return [values.astype("int64").where(values.notna()).to_numpy(np.float64)]
+        return [np.asarray(values.astype("int64").where(values.notna()), dtype=np.float64)]
     if pd.api.types.is_numeric_dtype(values):
-        return [values.to_numpy(np.float64)]
+        return [np.asarray(values, dtype=np.float64)]
     codes, levels = pd.factorize(values, sort=True)
     views = [-1.0 - np.where(codes < 0, np.nan, codes)]  # below nought: levels, which nothing lies between
     found = [_LAST_NUMBER.search(str(level)) for level in levels]
@@ -99,16 +99,20 @@ def _explained(view: NDArray[np.float64], order: NDArray[np.float64], half: NDAr
     """Return the share of the order's variance that the column's groups explain, each half told by the other."""
     told = np.empty(len(order))
     for learn in (half, ~half):
-        told[~learn] = _predict(view, order, learn)[~learn]
+        told[~learn] = _predict(view, order, learn, prior=1.0)[~learn]
     spread = np.mean((order - order.mean()) ** 2)
     return float(max(0.0, 1 - np.mean((order - told) ** 2) / spread)) if spread else 0.0
 
 
 def _mean_auc(view: NDArray[np.float64], target: NDArray[np.float64], learns: list[NDArray[np.bool_]]) -> float:
-    return float(np.mean([_auc(_predict(view, target, learn)[~learn], target[~learn]) for learn in learns]))
+    return float(
+        np.mean([_auc(_predict(view, target, learn, prior=_PRIOR)[~learn], target[~learn]) for learn in learns])
+    )
 
 
-def _predict(view: NDArray[np.float64], target: NDArray[np.float64], learn: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _predict(
+    view: NDArray[np.float64], target: NDArray[np.float64], learn: NDArray[np.bool_], *, prior: float
+) -> NDArray[np.float64]:
     """Return, for every claim, the mean target of its group among those learned from, drawn to the overall mean."""
     present = learn & ~np.isnan(view)
     if not present.any():
@@ -121,7 +125,7 @@ def _predict(view: NDArray[np.float64], target: NDArray[np.float64], learn: NDAr
     overall = target[learn].mean()
     size = np.bincount(groups[learn], minlength=groups.max() + 1)
     total = np.bincount(groups[learn], weights=target[learn], minlength=groups.max() + 1)
-    answer: NDArray[np.float64] = ((total + _PRIOR * overall) / (size + _PRIOR))[groups]
+    answer: NDArray[np.float64] = ((total + prior * overall) / (size + prior))[groups]
     return answer
 
 
