@@ -28,7 +28,7 @@ def poison(
     dice = np.random.default_rng(seed)
     last = known.drop_duplicates(contract.key, keep="last")
     last = last.iloc[dice.permutation(len(last))[:MOST]]
-    changed = _opposed(_shuffled(last, contract, dice), contract)
+    changed = _shuffled(last, contract, dice).assign(**{contract.label.column: _opposed(last, contract)})
     unheard = changed.iloc[: (len(changed) + 1) // 2].copy()
     unheard[contract.key] = [f"{key}-unheard" for key in unheard[contract.key]]
     midnight = np.datetime64(datetime.combine(as_of + timedelta(days=1), time()), "us")
@@ -54,9 +54,8 @@ def _shuffled(rows: "pd.DataFrame", contract: Contract, dice: np.random.Generato
     return shuffled
 
 
-def _opposed(rows: "pd.DataFrame", contract: Contract) -> "pd.DataFrame":
+def _opposed(rows: "pd.DataFrame", contract: Contract) -> "list[str]":
+    """Return a label for each row that says the opposite of its own, or fraud where it says nothing."""
     label = contract.label
     is_fraud = rows[label.column].isin(label.positive)
-    return rows.assign(**{label.column: np.where(is_fraud, label.negative[0], label.positive[0])}).astype(
-        {label.column: rows[label.column].dtype}
-    )
+    return [label.negative[0] if fraud else label.positive[0] for fraud in is_fraud]

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 RULE = (
     "two-component binomial mixture of the months' shares (confirmed of mature claims, by event month), fitted by EM;"
-    " a month is named when it more likely belongs to the lower component, if the mixture has the lower BIC and its"
-    " lower share is at most a third of its upper one"
+    " a month is named when it more likely belongs to the lower component, if the mixture's BIC is lower by more than 10"
+    " than that of a single share, and its lower share is at most a third of its upper one"
 )
 FEWEST_MONTHS = 6  # below that no month is usual
 AT_MOST = 1 / 3  # of the usual share: what an ordinary season, rule or economy does not do
+VERY_STRONG = 10.0  # difference in BIC (Kass and Raftery, JASA 90, 1995): at 0, one insurer in a hundred is accused
 _ROUNDS = 500
 
 
@@ -81,7 +82,7 @@ def stopped_months(frauds: NDArray[np.float64], claims: NDArray[np.float64]) -> 
         if moved < 1e-9:
             break
     months = np.log(len(claims))
-    is_mixture = 3 * months - 2 * total.sum() < months - 2 * one.sum()
+    is_mixture = (months - 2 * one.sum()) - (3 * months - 2 * total.sum()) > VERY_STRONG
     return (member > 0.5) if is_mixture and lower <= AT_MOST * upper else nothing
 
 
