@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 RULE = (
     "two-component binomial mixture of the months' shares (confirmed of mature claims, by event month), fitted by EM;"
-    " a month is named when it more likely belongs to the lower component, if the mixture's BIC is lower by more than 10"
-    " than that of a single share, and its lower share is at most a third of its upper one"
+    " a month is named when it more likely belongs to the lower component, provided that the mixture's BIC is more"
+    " than 10 below that of a single share, and its lower share is at most a third of its upper one"
 )
 FEWEST_MONTHS = 6  # below that no month is usual
 AT_MOST = 1 / 3  # of the usual share: what an ordinary season, rule or economy does not do
