@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST = 50  # claims looked at, and as many not: below that nothing is estimated
+MOST = 200_000  # claims estimated from, drawn at random: more would not move a figure that anybody reads
 MOST_LEVELS = 30  # of a category; rarer ones share a column
 TRIMMED = 0.02  # propensities below it weigh as much as it does
 _RIDGE = 1.0  # penalty on standardised coefficients, so that separable levels stay finite
@@ -47,7 +48,7 @@ class Share:
 class InvestigationBias:
     """How the claims that were looked at differ from all mature claims. Names of columns only, never their values."""
 
-    claims: int
+    claims: int  # mature ones, MOST of them at most
     investigated: int
     random: int
     auc: float  # of the cross-fitted propensity: 0.5 where chance chooses, 1.0 where the features decide
@@ -60,17 +61,19 @@ class InvestigationBias:
     fraud_share_random: Share | None  # among decided claims that chance chose
 
 
-def propensities(fold: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.Series[float]":
+def propensities(fold: "pd.DataFrame", contract: Contract, as_of: date, *, most: int = MOST) -> "pd.Series[float]":
     """Return each claim's cross-fitted probability of being investigated other than by chance; NaN without answer.
 
-    Only mature claims have one: a young claim may yet be looked at. Every fifth of them (by order of key) is estimated
-    from the other four fifths, so that no claim's own investigation speaks for it. All are NaN where the source does
-    not say who was looked at, or where too few were or were not.
+    Only mature claims have one (a young claim may yet be looked at), and `most` of them, drawn at random. Every fifth
+    (by order of key) is estimated from the other four fifths, so that no claim's own investigation speaks for it. All
+    are NaN where the source does not say who was looked at, or where too few were or were not.
     """
     import pandas as pd
 
     nothing = pd.Series(np.nan, index=fold.index)
     claims = fold[is_mature(fold, contract, as_of)]
+    if len(claims) > most:
+        claims = claims.sample(most, random_state=0).sort_index()
     looked, by_chance = is_investigated(claims, contract), is_randomly_investigated(claims, contract)
     learned = ~by_chance.to_numpy()
     target = looked.to_numpy().astype(np.float64)

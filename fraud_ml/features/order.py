@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 ENCODES_ORDER = 0.8  # share of the recorded order's variance: three years' calendar year alone reaches 0.89
 TELLS_TIME = 0.25
+TELLS_SOME = 0.05  # two columns that tell so much each, such as year and month, are asked together
+FEW_LEVELS = 100
 GIVES_LABEL_AWAY = 0.95  # area under the curve of one column
 LOST_FORWARD = 0.1  # area that a calendar's lesson loses once it must be used on later claims
+FEATURE = "feature"
 _BINS = 50
 _PRIOR = 20.0  # claims' worth of the overall fraud share that every level starts with
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")

@@ -1,4 +1,10 @@
-"""Months in which fraud was hardly recorded: their claims look honest because nobody wrote down that they were not."""
+"""Months in which fraud was hardly recorded: their claims look honest because nobody wrote down that they were not.
+
+On the public car claims the rule names 12 of the 13 months that people read off, and no other; it misses December 1994,
+which stopped half way. Tried beside it: a one-sided binomial test of each month against the share of all
+(Benjamini-Hochberg, 5 %) names all 13, but also accuses 13 % of simulated insurers whose fraud merely moves by ±20 %
+with the seasons, and 66 % at ±40 %; the rule accuses none of 300.
+"""
 
 from dataclasses import dataclass
 from datetime import date

@@ -89,6 +89,14 @@ def test_young_claims_have_no_propensity_and_do_not_count_as_passed_over() -> No
     assert p[~young & (claims["garage"] == "east")].mean() == pytest.approx(0.7, abs=0.03)
 
 
+def test_of_very_many_claims_so_many_are_drawn() -> None:
+    claims, _ = chosen_claims()
+    p = propensities(claims, investigated_contract(), AS_OF, most=5_000)
+
+    assert p.notna().sum() == 5_000
+    assert p[claims["garage"] == "east"].mean() == pytest.approx(0.7, abs=0.04)
+
+
 def test_a_source_that_does_not_say_who_was_looked_at_has_no_propensity() -> None:
     claims = toy_claims()
     contract = Contract.model_validate(CONTRACT, strict=False)

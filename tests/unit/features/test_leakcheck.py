@@ -122,6 +122,15 @@ def test_a_row_number_is_named(motor: Contract, motor_rows: pd.DataFrame, frozen
     assert "column row" in refusal(report)
 
 
+def test_a_calendar_in_two_columns_is_named_by_both(cars: Contract, car_rows: pd.DataFrame, frozen: Frozen) -> None:
+    """Over two years neither the year nor the month alone tells the order."""
+    contract = with_feature(with_feature(cars, "Year"), "Month")
+    found = failed(check_leaks(frozen(car_rows, contract, date(1995, 12, 31)), sample=10))
+
+    assert {pair for pair in found if pair[0] == "LEAK005"} == {("LEAK005", "Year with Month")}
+    assert ("LEAK006", "Month") in found
+
+
 @pytest.mark.parametrize("status", ["event", "investigation"])
 def test_a_status_that_comes_after_the_claim_is_named(
     motor: Contract, motor_rows: pd.DataFrame, frozen: Frozen, status: str
