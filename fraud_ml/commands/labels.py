@@ -140,8 +140,11 @@ def _limits(value: float, low: float | None, high: float | None) -> str:
 @click.option("--claims", default=200, show_default=True, help="How many random claims are computed again, slowly.")
 @click.option("--seed", default=0, show_default=True, help="Draws the claims, the poison and the probes' halves.")
 @click.option("--snapshot", type=_FOLDER, help="Check this pinned folder (workspace/snapshot), not the registry's.")
+@click.option("--windows", type=_FOLDER, help="Check these written windows (workspace/features) of it as well.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
-def leakcheck(dataset: str, as_of: str, claims: int, seed: int, snapshot: Path | None, as_json: bool) -> None:
+def leakcheck(
+    dataset: str, as_of: str, claims: int, seed: int, snapshot: Path | None, windows: Path | None, as_json: bool
+) -> None:
     """Prove that nothing learned from DATASET at AS_OF (YYYY-MM-DD) knew more than was known; exit 2 naming what did.
 
     Features of random claims are computed again from the log cut at their own scoring time; the log is frozen again
@@ -156,16 +159,41 @@ def leakcheck(dataset: str, as_of: str, claims: int, seed: int, snapshot: Path |
     if claims < 1:
         raise BadInput("too few claims to check", expected="--claims 1 or more", arrived=str(claims))
     with _opened(dataset, as_of, snapshot) as found:
-        report = check_leaks(found, later=None if snapshot else _recorded_later(found), sample=claims, seed=seed)
+        report = check_leaks(
+            found,
+            windows=None if windows is None else _windows_of(found, windows),
+            later=None if snapshot else _recorded_later(found),
+            sample=claims,
+            seed=seed,
+        )
     if as_json:
         click.echo(canonical_json(report))
     else:
         for finding in report.verdict.findings:
             column = f" {finding.column}:" if finding.column else ""
             click.echo(f"{finding.code}  {finding.outcome:<9}{column} {finding.title}; {finding.arrived}")
-        told = ", ".join(name for name in report.order_columns) or "none"
+        roles = {probe.column: probe.role for probe in report.probes}
+        told = ", ".join(f"{name} ({roles[name]})" for name in report.order_columns) or "none"
         click.echo(f"columns that tell the recorded order: {told}")
     report.verdict.require_accepted(subject_digest=report.snapshot_digest)
+
+
+def _windows_of(snapshot: "Snapshot", folder: Path) -> "pd.DataFrame":
+    """Return the rows of all windows in the folder. Raises BadInput when they were made of another snapshot."""
+    import pandas as pd
+
+    from fraud_ml.artifacts import FeatureReport, load
+    from fraud_ml.features.windows import REPORT, read_window
+
+    made_of = load(FeatureReport, folder / REPORT).snapshot_digest
+    if made_of != snapshot.manifest.digest:
+        raise BadInput(
+            f"the windows in {folder} were made of another snapshot",
+            expected=f"digest {snapshot.manifest.digest[:12]}",
+            arrived=made_of[:12],
+            next_step="run the features stage on this snapshot, or check the other one",
+        )
+    return pd.concat([read_window(folder, name) for name in ("train", "validation", "test")], ignore_index=True)
 
 
 def _recorded_later(snapshot: "Snapshot") -> "pd.DataFrame | None":
@@ -175,7 +203,7 @@ def _recorded_later(snapshot: "Snapshot") -> "pd.DataFrame | None":
     import pandas as pd
 
     from fraud_ml.data.snapshots import list_versions, open_snapshot, pin_snapshot
-    from fraud_ml.features.maturity import log_rows
+    from fraud_ml.features.log_copy import log_rows
 
     settings, manifest = Settings.load(), snapshot.manifest
     newest = list_versions(settings, manifest.dataset)[-1]

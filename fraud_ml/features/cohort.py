@@ -12,6 +12,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot
 from fraud_ml.features.investigation import InvestigationBias, investigation_bias, propensities
 from fraud_ml.features.labels import LabelState, is_investigated, is_mature, is_randomly_investigated, label_states
+from fraud_ml.features.log_copy import log_rows
 from fraud_ml.features.maturity import (
     METHOD,
     Curve,
@@ -19,7 +20,6 @@ from fraud_ml.features.maturity import (
     count_reversed,
     curve_of,
     last_mature_month,
-    log_rows,
 )
 from fraud_ml.features.recording import Recording, event_months, find_stopped
 from fraud_ml.validation.quarantine import digest_key

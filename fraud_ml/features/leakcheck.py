@@ -10,32 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fraud_ml.artifacts import Finding, Outcome, Severity, SnapshotManifest, Verdict
+from fraud_ml.artifacts import Finding, SnapshotManifest, Verdict
 from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot, open_snapshot
 from fraud_ml.features.labels import LEARNABLE, LabelState, label_states
-from fraud_ml.features.log_copy import freeze_copy
-from fraud_ml.features.maturity import log_rows
-from fraud_ml.features.order import (
-    ENCODES_ORDER,
-    FEATURE,
-    FEW_LEVELS,
-    GIVES_LABEL_AWAY,
-    TELLS_SOME,
-    TELLS_TIME,
-    Probe,
-    probe,
-)
+from fraud_ml.features.leak_rules import cut, finding, probed, replayed
+from fraud_ml.features.log_copy import freeze_copy, log_rows
+from fraud_ml.features.order import ENCODES_ORDER, FEATURE, FEW_LEVELS, TELLS_SOME, Probe, probe
 from fraud_ml.features.poison import poison
-from fraud_ml.features.replay import Featurise, differing_features, differing_labels, first_recorded, recorded_too_late
+from fraud_ml.features.replay import Featurise, first_recorded
 from fraud_ml.features.split import feature_columns
+from fraud_ml.validation.quarantine import digest_key
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Freeze = Callable[["pd.DataFrame", Contract, date, Path], SnapshotManifest]  # log rows -> a snapshot in the folder
 _PROBED = 200_000  # claims that a column's model is asked about, drawn at random
-_AS_FOLDED = "the same value as in the log cut at the claim's own scoring time"
 
 
 @dataclass(frozen=True)
@@ -68,6 +59,7 @@ class Learned:
 def check_leaks(
     snapshot: Snapshot,
     *,
+    windows: "pd.DataFrame | None" = None,
     later: "pd.DataFrame | None" = None,
     sample: int = 200,
     seed: int = 0,
@@ -76,6 +68,7 @@ def check_leaks(
 ) -> LeakReport:
     """Judge a snapshot and the features made of it; a leak is a verdict, not an error.
 
+    windows: the rows that the features stage wrote from this snapshot, in one frame; they are computed again as well.
     later: rows of the same log recorded after the as-of date; without them the poison alone stands for the future.
     sample: how many claims, drawn by `seed`, are computed again the slow way. Nothing outside a temporary folder is
     written. `featurise` and `freeze` are what is judged: by default those that training uses.
@@ -83,15 +76,17 @@ def check_leaks(
     contract, as_of = snapshot.contract, date.fromisoformat(snapshot.manifest.as_of)
     rows = log_rows(snapshot, contract)
     learned = _learned(snapshot, contract, featurise)
-    every = sorted(learned.claims[contract.key])
-    keys = [every[place] for place in sorted(np.random.default_rng(seed).permutation(len(every))[:sample])]
+    features = learned.features.set_axis(learned.claims[contract.key])
+    states = learned.states.set_axis(learned.claims[contract.key])
+    drawn = _drawn(states.index, sample, seed)
     future = poison(rows, later, contract, as_of, seed)
     probes = tuple(_probes(rows, learned, contract, seed))
     findings = (
-        *_replayed(keys, rows, learned, contract, as_of, featurise),
-        _cut(rows, as_of),
+        *replayed(features.loc[drawn], states.loc[drawn], rows, contract, as_of, featurise),
+        *([] if windows is None else _written(windows, learned, rows, contract, as_of, featurise, sample, seed)),
+        cut(rows, as_of),
         *_poisoned(snapshot, rows, future, learned, contract, as_of, featurise, freeze),
-        *_probed(probes),
+        *probed(probes),
     )
     return LeakReport(
         dataset=contract.dataset,
@@ -99,7 +94,7 @@ def check_leaks(
         snapshot_digest=snapshot.manifest.digest,
         seed=seed,
         claims=len(learned.claims),
-        sampled=len(keys),
+        sampled=len(drawn),
         known_rows=len(rows),
         later_rows=0 if later is None else len(later),
         poison_rows=len(future),
@@ -117,60 +112,59 @@ def _learned(snapshot: Snapshot, contract: Contract, featurise: Featurise) -> Le
     return Learned(claims, featurise(claims, contract), label_states(claims, contract, as_of))
 
 
-# --- LEAK001 to LEAK003: the slow way -------------------------------------------------------------------------------
+def _drawn(keys: "pd.Index[str]", sample: int, seed: int) -> list[str]:
+    every = sorted(keys)
+    return [every[place] for place in sorted(np.random.default_rng(seed).permutation(len(every))[:sample])]
 
 
-def _replayed(
-    keys: list[str], rows: "pd.DataFrame", learned: Learned, contract: Contract, as_of: date, featurise: Featurise
+def _written(
+    windows: "pd.DataFrame",
+    learned: Learned,
+    rows: "pd.DataFrame",
+    contract: Contract,
+    as_of: date,
+    featurise: Featurise,
+    sample: int,
+    seed: int,
 ) -> Iterator[Finding]:
-    if not keys:
-        yield Finding("LEAK001", "features as scored", Severity.STOP, Outcome.UNDECIDED, "a claim", "none")
-        return
-    differing = {n: c for n, c in differing_features(keys, rows, learned.claims, contract, featurise).items() if c}
-    for column, count in differing.items():
-        yield _finding(
-            "LEAK001",
-            "the feature knows more than was known when its claim was scored",
-            passed=False,
-            expected=_AS_FOLDED,
-            arrived=f"another one for {count} of {len(keys)} claims",
-            column=column,
-            count=count,
-            next_step="take the column from what was recorded by then, or give it the role `context` in contract.yaml",
-        )
-    if not differing:
-        yield _finding(
-            "LEAK001",
-            "every feature is as it was when its claim was scored",
-            expected=_AS_FOLDED,
-            arrived=f"that, for {len(keys)} claims (so it fails for {3 / len(keys):.1%} at most, 95 %)",
-        )
-    states = learned.states.set_axis(learned.claims[contract.key])
-    count = differing_labels(keys, rows, states, contract, as_of)
-    yield _finding(
-        "LEAK002",
-        "every label is the one known at the as-of date",
-        passed=not count,
-        expected="the label state of the claim's own rows, read one by one up to the as-of date",
-        arrived=f"another one for {count} of {len(keys)} claims",
-        column=contract.label.column,
-        count=count,
-        next_step="compare the fold with the log's rows of those claims",
-    )
-
-
-def _cut(rows: "pd.DataFrame", as_of: date) -> Finding:
-    count = recorded_too_late(rows, as_of)
-    return _finding(
+    """Judge written rows (features, `key_sha256`, `label`) as what was computed from the snapshot here is judged."""
+    keys = learned.claims[contract.key]
+    known = windows["key_sha256"].map(dict(zip(keys.map(digest_key), keys, strict=True)))
+    strange = int(known.isna().sum())
+    yield finding(
         "LEAK003",
-        "the snapshot ends with its as-of date",
-        passed=not count,
-        expected=f"rows recorded before the end of {as_of} (UTC)",
-        arrived=f"{count} of {len(rows)} rows recorded later",
-        column="recorded_at",
-        count=count,
-        next_step="correct the cut, and freeze the date anew",
+        "the windows hold claims of the snapshot only",
+        passed=not strange,
+        expected="claims of this snapshot",
+        arrived=f"{strange} of {len(windows)} rows of other claims",
+        column="key_sha256",
+        count=strange,
+        next_step="run the features stage again on this snapshot",
     )
+    written = windows[known.notna()].set_axis(known.dropna())
+    written = written.loc[_drawn(written.index, sample, seed)]
+    states = written["label"].map({1: str(LabelState.CONFIRMED), 0: str(LabelState.CLEARED)})
+    features = written.drop(columns=["key_sha256", "event_time", "label"])
+    yield from replayed(features, states, rows, contract, as_of, featurise, where=" in the windows")
+
+
+def _probes(rows: "pd.DataFrame", learned: Learned, contract: Contract, seed: int) -> Iterator[Probe]:
+    """Probe every feature, every pair of features that tell some of the order, and every column but the label."""
+    recorded = learned.claims[contract.key].map(first_recorded(rows, contract))
+    label = np.where(learned.states == LabelState.CONFIRMED, 1.0, 0.0)
+    label[~learned.states.isin(LEARNABLE).to_numpy()] = np.nan
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(label))[:_PROBED])
+    claims, features = learned.claims.iloc[drawn], learned.features.iloc[drawn]
+    recorded, label = recorded.iloc[drawn], label[drawn]
+    found = [probe(features[name], FEATURE, recorded, label, seed=seed) for name in features.columns]
+    yield from found
+    partial = [part.column for part in found if TELLS_SOME <= part.order_share < ENCODES_ORDER]
+    for one, other in combinations([name for name in partial if features[name].nunique() <= FEW_LEVELS], 2):
+        both = (features[one].astype(str) + " " + features[other].astype(str)).rename(f"{one} with {other}")
+        yield probe(both, FEATURE, recorded, label, seed=seed)
+    for column in contract.columns:
+        if column.name not in features.columns and column.name != contract.label.column:
+            yield probe(claims[column.name], column.role, recorded, label, seed=seed)
 
 
 # --- LEAK004: another future ----------------------------------------------------------------------------------------
@@ -199,7 +193,7 @@ def _poisoned(
     expected = f"digest {snapshot.manifest.digest[:12]}, the same features and label states"
     what = f"digest {manifest.digest[:12]}" + ("" if same_rows else f", {manifest.rows - len(rows):+,} rows")
     for column in changed or ([] if passed else ["recorded_at"]):
-        yield _finding(
+        yield finding(
             "LEAK004",
             "what is recorded after the as-of date changes what is learned",
             passed=False,
@@ -209,7 +203,7 @@ def _poisoned(
             next_step="correct the cut by recorded time",
         )
     if passed:
-        yield _finding(
+        yield finding(
             "LEAK004",
             "nothing that is recorded after the as-of date changes what is learned",
             expected=expected,
@@ -237,86 +231,3 @@ def _changed_columns(learned: Learned, again: Learned, contract: Contract) -> li
 def _only(learned: Learned, keys: "pd.Series[str]", wanted: list[str]) -> Learned:
     inside = keys.isin(wanted)
     return Learned(learned.claims[inside], learned.features[inside], learned.states[inside])
-
-
-# --- LEAK005 to LEAK007: one column alone ---------------------------------------------------------------------------
-
-
-def _probes(rows: "pd.DataFrame", learned: Learned, contract: Contract, seed: int) -> Iterator[Probe]:
-    """Probe every feature, every pair of features that tell some of the order, and every column but the label."""
-    recorded = learned.claims[contract.key].map(first_recorded(rows, contract))
-    label = np.where(learned.states == LabelState.CONFIRMED, 1.0, 0.0)
-    label[~learned.states.isin(LEARNABLE).to_numpy()] = np.nan
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(label))[:_PROBED])
-    claims, features = learned.claims.iloc[drawn], learned.features.iloc[drawn]
-    recorded, label = recorded.iloc[drawn], label[drawn]
-    found = [probe(features[name], FEATURE, recorded, label, seed=seed) for name in features.columns]
-    yield from found
-    partial = [part.column for part in found if TELLS_SOME <= part.order_share < ENCODES_ORDER]
-    for one, other in combinations([name for name in partial if features[name].nunique() <= FEW_LEVELS], 2):
-        both = (features[one].astype(str) + " " + features[other].astype(str)).rename(f"{one} with {other}")
-        yield probe(both, FEATURE, recorded, label, seed=seed)
-    for column in contract.columns:
-        if column.name not in features.columns and column.name != contract.label.column:
-            yield probe(claims[column.name], column.role, recorded, label, seed=seed)
-
-
-def _probed(probes: tuple[Probe, ...]) -> Iterator[Finding]:
-    judged = [found for found in probes if found.role == FEATURE]
-    for found in judged:
-        if found.encodes_order:
-            yield _finding(
-                "LEAK005",
-                "the feature tells when its claim was recorded",
-                passed=False,
-                expected=f"less than {ENCODES_ORDER:.0%} of the recorded order explained by it",
-                arrived=f"{found.order_share:.0%}",
-                column=found.column,
-                share=found.order_share,
-                next_step="a row number, an id or a calendar is no feature: give it another role in contract.yaml",
-            )
-        if found.learns_calendar:
-            yield _finding(
-                "LEAK006",
-                "what the feature teaches holds for its own months only",
-                passed=False,
-                severity=Severity.STOP if found.order_share >= TELLS_TIME else Severity.WARN,
-                expected="about the same area under the curve on random claims and on later ones",
-                arrived=f"{found.auc_random:.2f} and {found.auc_forward:.2f}",
-                column=found.column,
-                next_step="see whether it stands for the labelling calendar",
-            )
-        if found.gives_label_away:
-            yield _finding(
-                "LEAK007",
-                "the feature alone gives the label away",
-                passed=False,
-                expected=f"an area under its curve below {GIVES_LABEL_AWAY}",
-                arrived=f"{found.auc_random:.3f}",
-                column=found.column,
-                next_step="see whether it is derived from the label, or recorded with it",
-            )
-    for code, title, caught in (
-        ("LEAK005", "no feature tells when its claim was recorded", [p for p in judged if p.encodes_order]),
-        ("LEAK006", "what a feature teaches holds for later claims", [p for p in judged if p.learns_calendar]),
-        ("LEAK007", "no feature alone gives the label away", [p for p in judged if p.gives_label_away]),
-    ):
-        if not caught:
-            yield _finding(code, title, expected="none", arrived=f"none of {len(judged)} features and pairs")
-
-
-def _finding(
-    code: str,
-    title: str,
-    *,
-    expected: str,
-    arrived: str,
-    passed: bool = True,
-    severity: Severity = Severity.STOP,
-    column: str | None = None,
-    count: int | None = None,
-    share: float | None = None,
-    next_step: str = "",
-) -> Finding:
-    outcome = Outcome.PASSED if passed else Outcome.FAILED
-    return Finding(code, title, severity, outcome, expected, arrived, column, count, share, next_step)

@@ -1,4 +1,4 @@
-"""A copy of log rows on this disk, from which snapshots are frozen by the data room's own cut, without the store."""
+"""Log rows on this disk: read from a snapshot, and frozen into one by the data room's own cut, without the store."""
 
 import tempfile
 from collections.abc import Iterable
@@ -10,12 +10,24 @@ from fraud_ml.artifacts import SnapshotManifest, file_digest
 from fraud_ml.contract import Contract
 from fraud_ml.data.log import BatchManifest, ClaimLog, LogObject, recorded_until
 from fraud_ml.data.parquet import by_recorded_day, to_parquet
-from fraud_ml.data.snapshots import lay_out
-from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, log_schema
+from fraud_ml.data.snapshots import Snapshot, lay_out
+from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, log_columns, log_schema
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+def log_rows(snapshot: Snapshot, contract: Contract) -> "pd.DataFrame":
+    """Return every row of the log recorded up to the snapshot's date: the contract's columns and the two times."""
+    import pandas as pd
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    names = list(log_columns(contract))
+    parts = [parquet.read_table(snapshot.folder / name, columns=names) for name in sorted(snapshot.manifest.files)]
+    rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
+    return rows
 
 
 class LogCopy(ClaimLog):

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fraud_ml.contract import Contract
-from fraud_ml.data.snapshots import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,20 +41,6 @@ class Curve:
         """Return (share, low, high) `day` days after the event; the curve is a step function."""
         place = int(np.searchsorted(self.days, day, side="right")) - 1
         return (self.share[place], self.low[place], self.high[place]) if place >= 0 else (0.0, None, None)
-
-
-def log_rows(snapshot: Snapshot, contract: Contract) -> "pd.DataFrame":
-    """Return every row of the log recorded up to the snapshot's date: the contract's columns and the two times."""
-    import pandas as pd
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    from fraud_ml.data.tables import log_columns
-
-    names = list(log_columns(contract))
-    parts = [parquet.read_table(snapshot.folder / name, columns=names) for name in sorted(snapshot.manifest.files)]
-    rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
-    return rows
 
 
 def confirmations(rows: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.DataFrame":

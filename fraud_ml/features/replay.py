@@ -3,7 +3,7 @@
 It shares nothing with the DuckDB fold but the contract, so that the two can disagree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +24,20 @@ def first_recorded(rows: "pd.DataFrame", contract: Contract) -> "pd.Series[Any]"
 
 
 def differing_features(
-    sample: Sequence[str], rows: "pd.DataFrame", claims: "pd.DataFrame", contract: Contract, featurise: Featurise
+    fast: "pd.DataFrame", rows: "pd.DataFrame", contract: Contract, featurise: Featurise
 ) -> dict[str, int]:
-    """Return, for each feature, how many sampled claims have another value in the log cut at their own scoring time.
+    """Return, for each feature, how many claims have another value in the log cut at their own scoring time.
 
-    rows: every row known; claims: the fold of them. A feature that is a column of the log is looked up in the claim's
-    own rows first; what does not agree there, and what is computed, is computed again from everything recorded by then.
+    fast: features by key, as they are learned from; rows: every row known of any claim. A column of the log is looked
+    up in the claim's own rows first; what does not agree there, and what is computed, is computed again from
+    everything recorded by then.
     """
-    fast = featurise(claims, contract).set_axis(claims[contract.key], axis=0)
     scored_at = first_recorded(rows, contract)
     ordered = rows.sort_values("recorded_at", kind="stable")
     moments = ordered["recorded_at"].to_numpy()
-    own = dict(list(ordered[ordered[contract.key].isin(list(sample))].groupby(contract.key)))
+    own = dict(list(ordered[ordered[contract.key].isin(fast.index)].groupby(contract.key)))
     differing = dict.fromkeys(fast.columns, 0)
-    for key in sample:
+    for key in fast.index:
         then = own[key][own[key]["recorded_at"] <= scored_at[key]].iloc[-1]
         doubtful = [
             name for name in fast.columns if name not in then.index or not _equal(fast.at[key, name], then[name])
@@ -52,15 +52,13 @@ def differing_features(
     return differing
 
 
-def differing_labels(
-    sample: Sequence[str], rows: "pd.DataFrame", states: "pd.Series[str]", contract: Contract, as_of: date
-) -> int:
-    """Return how many sampled claims have another label state when their rows up to the end of `as_of` are read singly.
+def differing_labels(states: "pd.Series[str]", rows: "pd.DataFrame", contract: Contract, as_of: date) -> int:
+    """Return how many claims have another label state when their rows up to the end of `as_of` are read one by one.
 
-    states: LabelState by key, as the windows were made from.
+    states: LabelState by key, as it is learned from; rows: every row known of any claim.
     """
-    own = dict(list(rows[rows[contract.key].isin(list(sample))].groupby(contract.key)))
-    return sum(states[key] != _slow_state(own[key].to_dict("records"), contract, as_of) for key in sample)
+    own = {str(key): part for key, part in rows[rows[contract.key].isin(states.index)].groupby(contract.key)}
+    return sum(state != _slow_state(own[str(key)].to_dict("records"), contract, as_of) for key, state in states.items())
 
 
 def recorded_too_late(rows: "pd.DataFrame", as_of: date) -> int:

@@ -15,7 +15,8 @@ from fraud_ml.data.snapshots import Snapshot
 from fraud_ml.errors import NotAccepted
 from fraud_ml.features.leakcheck import LeakReport, check_leaks
 from fraud_ml.features.log_copy import freeze_copy
-from fraud_ml.features.split import feature_columns
+from fraud_ml.features.split import feature_columns, split_claims
+from fraud_ml.params import FeatureParams
 
 AS_OF = date(2025, 9, 30)
 Frozen = Callable[..., Snapshot]
@@ -169,6 +170,29 @@ def test_a_cut_that_is_off_by_one_day_is_found_though_that_day_is_still_empty(
     assert {code for code, _ in failed(report)} == {"LEAK004"}
     assert ("LEAK004", "outcome") in failed(report)
     assert ("LEAK004", "claim_amount_eur") in failed(report)
+
+
+# --- what was written ---
+
+
+def written(snapshot: Snapshot) -> pd.DataFrame:
+    params = FeatureParams(test_months=3, validation_months=3, min_positives=2)
+    as_of = date.fromisoformat(snapshot.manifest.as_of)
+    split = split_claims(snapshot.claims(), snapshot.contract, as_of, set(), params)
+    return pd.concat(split.frames.values(), ignore_index=True)
+
+
+def test_written_windows_are_computed_again(motor: Contract, motor_rows: pd.DataFrame, frozen: Frozen) -> None:
+    snapshot = frozen(motor_rows, motor, AS_OF)
+    windows = written(snapshot)
+    shifted = windows.assign(witnesses=windows["witnesses"].shift(1))
+    guessed = windows.assign(label=0)
+    strange = windows.assign(key_sha256=["0" * 64, *windows["key_sha256"][1:]])
+
+    assert failed(check_leaks(snapshot, sample=100, windows=windows)) == set()
+    assert failed(check_leaks(snapshot, sample=100, windows=shifted)) == {("LEAK001", "witnesses")}
+    assert failed(check_leaks(snapshot, sample=500, windows=guessed)) == {("LEAK002", "outcome")}
+    assert failed(check_leaks(snapshot, sample=100, windows=strange)) == {("LEAK003", "key_sha256")}
 
 
 # --- the other guards ---

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot
-from fraud_ml.features.maturity import log_rows
+from fraud_ml.features.log_copy import log_rows
 from fraud_ml.features.poison import poison
 
 AS_OF = date(2025, 3, 14)
