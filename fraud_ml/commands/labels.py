@@ -171,7 +171,8 @@ def leakcheck(
     else:
         for finding in report.verdict.findings:
             column = f" {finding.column}:" if finding.column else ""
-            click.echo(f"{finding.code}  {finding.outcome:<9}{column} {finding.title}; {finding.arrived}")
+            told = "warning" if finding.outcome == "failed" and not finding.stops else finding.outcome
+            click.echo(f"{finding.code}  {told:<9}{column} {finding.title}; {finding.arrived}")
         roles = {probe.column: probe.role for probe in report.probes}
         told = ", ".join(f"{name} ({roles[name]})" for name in report.order_columns) or "none"
         click.echo(f"columns that tell the recorded order: {told}")
