@@ -19,6 +19,7 @@ from fraud_ml.features.maturity import (
     confirmations,
     count_reversed,
     curve_of,
+    label_columns,
     last_mature_month,
 )
 from fraud_ml.features.recording import Recording, event_months, find_stopped
@@ -74,7 +75,7 @@ def observe(snapshot: Snapshot, contract: Contract) -> "tuple[Cohort, pd.DataFra
     """
     return observe_rows(
         snapshot.claims(),
-        log_rows(snapshot, contract),
+        log_rows(snapshot, contract, columns=label_columns(contract)),
         contract,
         date.fromisoformat(snapshot.manifest.as_of),
         digest=snapshot.manifest.digest,

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def log_rows(snapshot: Snapshot, contract: Contract) -> "pd.DataFrame":
-    """Return every row of the log recorded up to the snapshot's date: the contract's columns and the two times."""
+def log_rows(snapshot: Snapshot, contract: Contract, *, columns: Iterable[str] = ()) -> "pd.DataFrame":
+    """Return every row of the log recorded up to the snapshot's date: the contract's columns and the two times.
+
+    columns: those that are wanted, where not all are. All rows are held in memory.
+    """
     import pandas as pd
     import pyarrow as pa
     from pyarrow import parquet
 
-    names = list(log_columns(contract))
+    names = list(columns) or list(log_columns(contract))
     parts = [parquet.read_table(snapshot.folder / name, columns=names) for name in sorted(snapshot.manifest.files)]
     rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     return rows

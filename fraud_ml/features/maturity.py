@@ -43,6 +43,11 @@ class Curve:
         return (self.share[place], self.low[place], self.high[place]) if place >= 0 else (0.0, None, None)
 
 
+def label_columns(contract: Contract) -> tuple[str, ...]:
+    """Return the log's columns that the functions below read."""
+    return (contract.key, "event_time", "recorded_at", contract.label.column)
+
+
 def confirmations(rows: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.DataFrame":
     """Return one row a claim that is confirmed at `as_of`, indexed by key, with whole days since the event.
 
@@ -52,8 +57,7 @@ def confirmations(rows: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.
     """
     import pandas as pd
 
-    order = rows[[contract.key, "event_time", "recorded_at", contract.label.column]]
-    order = order.sort_values(["recorded_at", contract.key], kind="stable")
+    order = rows[list(label_columns(contract))].sort_values(["recorded_at", contract.key], kind="stable")
     positive = order[contract.label.column].isin(contract.label.positive)
     last_other = order["recorded_at"].where(~positive).groupby(order[contract.key]).transform("max")
     stands = positive & (last_other.isna() | (order["recorded_at"] > last_other))

@@ -10,13 +10,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from fraud_ml.artifacts import FeatureReport, Window, save
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.data.simulator import simulate, write_rows
+from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.data.sources.files import read_file
 from fraud_ml.data.tables import parse_rows
 from fraud_ml.data.versions import SnapshotRegistry
+from fraud_ml.features.labels import LEARNABLE, label_states
 from fraud_ml.features.log_copy import freeze_copy
+from fraud_ml.features.split import feature_columns
+from fraud_ml.features.windows import REPORT, write_window
 from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.validation.quarantine import digest_key
 
 AS_OF = "2024-11-30"
 Run = Callable[..., tuple[int, str, str]]
@@ -115,6 +121,46 @@ def test_leakcheck_exits_2_with_one_sentence_naming_column_and_code(run: Run, pi
     told = json.loads(out)
     assert told["verdict"]["decision"] == "rejected"
     assert {"LEAK001"} == {f["code"] for f in told["verdict"]["findings"] if f["outcome"] == "failed"}
+
+
+@pytest.fixture
+def windows(contract: Contract, pinned: Path, tmp_path: Path) -> Path:
+    """The mature, decided claims of the snapshot, written as the features stage does."""
+    snapshot = open_snapshot(pinned, contract)
+    claims = snapshot.claims()
+    decided = claims[label_states(claims, contract, date.fromisoformat(AS_OF)).isin(LEARNABLE)]
+    learned = feature_columns(decided, contract).assign(
+        key_sha256=decided["claim_id"].map(digest_key),
+        event_time=decided["event_time"],
+        label=(decided["outcome"] == "confirmed").astype("int8"),
+    )
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for place, name in enumerate(("train", "validation", "test")):
+        write_window(learned.iloc[place::3], folder / f"{name}.parquet", contract)
+    part = Window("2024-01-01", "2024-06-04", len(learned), 0)
+    names = tuple(learned.columns)
+    digest = snapshot.manifest.digest
+    save(FeatureReport("motor", AS_OF, digest, names, len(claims), part, part, part, {}), folder / REPORT)
+    return folder
+
+
+def test_leakcheck_checks_written_windows_and_refuses_another_snapshots(run: Run, pinned: Path, windows: Path) -> None:
+    code, out, _ = run("leakcheck", "motor", AS_OF, "--snapshot", pinned, "--windows", windows)
+    assert code == 0
+    assert "every feature in the windows is as it was" in out
+
+    train = pd.read_parquet(windows / "train.parquet")
+    train.assign(past_claims=train["past_claims"] + 1).to_parquet(windows / "train.parquet")
+    code, _, err = run("leakcheck", "motor", AS_OF, "--snapshot", pinned, "--windows", windows)
+    assert code == 2
+    assert "LEAK001 column past_claims" in err
+
+    report = json.loads((windows / REPORT).read_text())
+    (windows / REPORT).write_text(json.dumps({**report, "snapshot_digest": "0" * 64}))
+    code, _, err = run("leakcheck", "motor", AS_OF, "--snapshot", pinned, "--windows", windows)
+    assert code == 2
+    assert "made of another snapshot" in err
 
 
 @pytest.mark.parametrize("command", ["cohort", "leakcheck"])
