@@ -111,3 +111,16 @@ def test_wilsons_limits_are_his() -> None:
     found = wilson(81, 263)
     assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
     assert (wilson(0, 20).low, wilson(0, 20).high) == pytest.approx((0.0, 0.1611), abs=1e-4)
+
+
+def test_no_claim_speaks_for_itself() -> None:
+    """Where chance alone chooses, features fitted to the same few claims would seem to tell who is looked at."""
+    dice, areas = np.random.default_rng(9), []
+    contract = investigated_contract()
+    for seed in range(5):
+        claims = toy_claims(300, seed=seed)
+        claims["looked"] = dice.choice(["no", "rule"], 300)
+        found = investigation_bias(claims, propensities(claims, contract, AS_OF), contract, AS_OF)
+        areas.append(found.auc if found else 1.0)
+
+    assert np.mean(areas) < 0.54
