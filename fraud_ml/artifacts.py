@@ -189,7 +189,7 @@ class FeatureReport:
     train: Window
     validation: Window
     test: Window
-    left_out: Mapping[str, int]  # reason (quarantined, immature, unlabelled) -> claims
+    left_out: Mapping[str, int]  # reason (quarantined, immature, never_looked_at, recording_stopped, …) -> claims
 
 
 @dataclass(frozen=True)

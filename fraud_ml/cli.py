@@ -18,6 +18,8 @@ COMMANDS = {
     "simulate": "fraud_ml.commands.claims:simulate",
     "land": "fraud_ml.commands.claims:land",
     "snapshot": "fraud_ml.commands.claims:snapshot",
+    "cohort": "fraud_ml.commands.labels:cohort",
+    "leakcheck": "fraud_ml.commands.labels:leakcheck",
     "pin": "fraud_ml.commands.pin:pin",
     "register": "fraud_ml.commands.registry:register",
     "crown": "fraud_ml.commands.registry:crown",

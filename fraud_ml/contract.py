@@ -59,6 +59,21 @@ class Times(Document):
     recorded: str  # when we knew
 
 
+class Investigation(Document):
+    """How the source says that somebody looked: any word of `column` but those of `none`; an empty cell is nobody."""
+
+    column: str
+    none: Annotated[tuple[str, ...], Field(min_length=1)]  # nobody has looked
+    random: tuple[str, ...] = ()  # chosen by chance, whatever a rule said
+
+
+class RecordingStopped(StrEnum):
+    """What becomes of labelled claims from months in which fraud was hardly recorded (features/recording.py)."""
+
+    KEEP = "keep"
+    LEAVE_OUT = "leave_out"  # of every window, frauds and others alike, and counted
+
+
 class Label(Document):
     """What the source says about fraud, and when its silence may be believed."""
 
@@ -67,6 +82,8 @@ class Label(Document):
     negative: tuple[str, ...]
     maturity_days: Annotated[int, Field(ge=0)]  # days after the event before a label counts
     meaning_of_no: str
+    investigation: Investigation | None = None  # absent where the source does not say who was looked at
+    recording_stopped: RecordingStopped = RecordingStopped.KEEP
 
 
 class Schedule(Document):
@@ -124,6 +141,29 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
             raise BadInput(
                 f"{path}: column `{name}` is the {role}", expected=f"role: {role}", arrived=contract.column(name).role
             )
+    _check_investigation(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
     return contract
+
+
+def _check_investigation(path: Path, contract: Contract) -> None:
+    seen = contract.label.investigation
+    if seen is None:
+        return
+    if seen.column not in contract.names:
+        raise BadInput(
+            f"{path}: the investigation column `{seen.column}` is not among `columns`",
+            next_step=f"declare `{seen.column}`, or correct `label.investigation.column`",
+        )
+    if (role := contract.column(seen.column).role) is not Role.CONTEXT:
+        raise BadInput(
+            f"{path}: column `{seen.column}` says who was looked at, which is known only after the claim",
+            expected=f"role: {Role.CONTEXT}",
+            arrived=role,
+        )
+    if both := sorted(set(seen.none) & set(seen.random)):
+        raise BadInput(
+            f"{path}: `{both[0]}` stands under `label.investigation.none` and under `.random`",
+            next_step="keep one of the two",
+        )

@@ -60,6 +60,14 @@ def toy_contract(**label: Any) -> Contract:
     return Contract.model_validate({**CONTRACT, "label": {**CONTRACT["label"], **label}}, strict=False)
 
 
+def investigated_contract(maturity_days: int = 0) -> Contract:
+    """Return the toy contract of a source that says who was looked at, in a column of its own."""
+    seen = {"name": "looked", "kind": "category", "role": "context"}
+    words = {"column": "looked", "none": ["no"], "random": ["dice"]}
+    label = {**CONTRACT["label"], "investigation": words, "maturity_days": maturity_days}
+    return Contract.model_validate({**CONTRACT, "label": label, "columns": [*CONTRACT["columns"], seen]}, strict=False)
+
+
 def toy_claims(rows: int = 1600, seed: int = 3) -> pd.DataFrame:
     """Return the fold: two years of claims, frauds where a third party is at fault and the address changed."""
     rng = np.random.default_rng(seed)

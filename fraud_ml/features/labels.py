@@ -15,8 +15,13 @@ class LabelState(StrEnum):
 
     CONFIRMED = "confirmed"  # mature, and known to be fraud
     CLEARED = "cleared"  # mature, and known not to be
-    UNLABELLED = "unlabelled"  # mature, but nobody said either; other words than the contract's count as silence
+    UNDER_INVESTIGATION = "under_investigation"  # mature; somebody looks, and has not said
+    NEVER_LOOKED_AT = "never_looked_at"  # mature; the source says that nobody looked
+    UNLABELLED = "unlabelled"  # mature and silent, where the source does not say who was looked at
     IMMATURE = "immature"  # younger than the contract's maturity, whatever its label says so far
+
+
+LEARNABLE = (LabelState.CONFIRMED, LabelState.CLEARED)
 
 
 def mature_until(as_of: date, maturity_days: int) -> date:
@@ -27,15 +32,47 @@ def mature_until(as_of: date, maturity_days: int) -> date:
 def label_states(claims: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.Series[str]":
     """Return each claim's LabelState, on the index of `claims`.
 
-    claims: the fold as known at `as_of`, with `event_time` and the label column. A claim without an event time, or
-    with one after `as_of`, is immature: nobody can say that it had its time.
+    claims: the fold as known at `as_of`, with `event_time`, the label column and, where the contract names one, the
+    investigation column. A word that the contract does not call positive or negative is silence. A claim without an
+    event time, or with one after `as_of`, is immature: nobody can say that it had its time.
     """
     import pandas as pd
 
     label = claims[contract.label.column]
-    states = pd.Series(str(LabelState.UNLABELLED), index=claims.index, dtype="str", name="label_state")
+    if contract.label.investigation is None:
+        states = pd.Series(str(LabelState.UNLABELLED), index=claims.index, dtype="str", name="label_state")
+    else:
+        states = pd.Series(str(LabelState.NEVER_LOOKED_AT), index=claims.index, dtype="str", name="label_state")
+        states[is_investigated(claims, contract)] = str(LabelState.UNDER_INVESTIGATION)
     states[label.isin(contract.label.positive)] = str(LabelState.CONFIRMED)
     states[label.isin(contract.label.negative)] = str(LabelState.CLEARED)
-    first_immature = pd.Timestamp(mature_until(as_of, contract.label.maturity_days) + timedelta(days=1))
-    states[~(claims["event_time"] < first_immature)] = str(LabelState.IMMATURE)
+    states[~is_mature(claims, contract, as_of)] = str(LabelState.IMMATURE)
     return states
+
+
+def is_mature(claims: "pd.DataFrame", contract: Contract, as_of: date) -> "pd.Series[bool]":
+    """Say of each claim whether it happened `maturity_days` or more before the end of `as_of`."""
+    import pandas as pd
+
+    first_immature = pd.Timestamp(mature_until(as_of, contract.label.maturity_days) + timedelta(days=1))
+    return claims["event_time"] < first_immature
+
+
+def is_investigated(claims: "pd.DataFrame", contract: Contract) -> "pd.Series[bool]":
+    """Say of each claim whether anybody has looked; nobody has where the contract names no investigation column."""
+    import pandas as pd
+
+    seen = contract.label.investigation
+    if seen is None:
+        return pd.Series(False, index=claims.index)
+    return claims[seen.column].notna() & ~claims[seen.column].isin(seen.none)
+
+
+def is_randomly_investigated(claims: "pd.DataFrame", contract: Contract) -> "pd.Series[bool]":
+    """Say of each claim whether chance chose it: only these show the fraud that no rule asks for."""
+    import pandas as pd
+
+    seen = contract.label.investigation
+    if seen is None:
+        return pd.Series(False, index=claims.index)
+    return claims[seen.column].isin(seen.random)

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fraud_ml.artifacts import FeatureReport, Verdict, Window, Workspace, load, save, whole_folder
-from fraud_ml.contract import Contract, load_contract
+from fraud_ml.contract import Contract, RecordingStopped, load_contract
 from fraud_ml.errors import BadInput, Tampered, Undefined
-from fraud_ml.features.labels import LabelState, label_states, mature_until
+from fraud_ml.features.labels import LEARNABLE, LabelState, label_states, mature_until
+from fraud_ml.features.recording import event_months, find_stopped
 from fraud_ml.features.windows import REPORT, write_window
 from fraud_ml.params import FeatureParams
 from fraud_ml.validation.quarantine import digest_key, quarantined_keys
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 QUARANTINED = "quarantined"
+RECORDING_STOPPED = "recording_stopped"
 
 
 @dataclass(frozen=True)
@@ -75,22 +77,26 @@ def split_claims(
     """Return the windows of `claims`, the fold as known at `as_of`; `quarantined` holds SHA-256 of keys, as hex.
 
     The test window is the `test_months` up to the last mature day, validation the `validation_months` before it, train
-    everything earlier. Each claim is in exactly one window or counted in `left_out`.
+    everything earlier. Each claim is in exactly one window or counted in `left_out`. Where the contract says so, the
+    labelled claims of months in which recording stopped are left out, frauds and others alike.
     Raises Undefined naming the window that holds fewer than `min_positives` confirmed frauds, or nothing else.
     """
     import pandas as pd
 
     keys = claims[contract.key].map(digest_key)
-    states = label_states(claims, contract, as_of).mask(keys.isin(list(quarantined)), QUARANTINED)
-    usable = states.isin([LabelState.CONFIRMED, LabelState.CLEARED])
+    states = label_states(claims, contract, as_of)
+    if contract.label.recording_stopped is RecordingStopped.LEAVE_OUT:
+        stopped = event_months(claims).isin(find_stopped(claims, contract, as_of).stopped)
+        states = states.mask(stopped & states.isin(LEARNABLE), RECORDING_STOPPED)
+    states = states.mask(keys.isin(list(quarantined)), QUARANTINED)
+    usable = states.isin(LEARNABLE)
     left_out = dict(sorted(Counter(states[~usable]).items()))
 
     end = mature_until(as_of, contract.label.maturity_days) + timedelta(days=1)
     test_begin = months_before(end, params.test_months)
     validation_begin = months_before(test_begin, params.validation_months)
-    features = [column.name for column in contract.features]
-    _require_free_names(features)
-    learned = claims.loc[usable, features].assign(
+    _require_free_names([column.name for column in contract.features])
+    learned = feature_columns(claims[usable], contract).assign(
         key_sha256=keys[usable],
         event_time=claims.loc[usable, "event_time"],
         label=(states[usable] == LabelState.CONFIRMED).astype("int8"),
@@ -110,6 +116,11 @@ def split_claims(
         windows[name] = Window(begin.isoformat(), until.isoformat(), len(frames[name]), positives)
         _require_both_classes(name, windows[name], params.min_positives)
     return Split(frames, windows, left_out)
+
+
+def feature_columns(claims: "pd.DataFrame", contract: Contract) -> "pd.DataFrame":
+    """Return what a model may see of each claim of the fold, on its index: the contract's features, in their order."""
+    return claims[[column.name for column in contract.features]]
 
 
 def months_before(day: date, months: int) -> date:
