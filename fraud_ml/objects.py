@@ -4,26 +4,42 @@ Endpoint and credentials come from boto3's own variables (AWS_ENDPOINT_URL, AWS_
 which the settings carry, so the same code reads the embedded server, Amazon S3 and anything between.
 """
 
+import fcntl
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import Settings
 
 _CONNECTIONS = 16
 _SMALL = 8 * 1024 * 1024  # bytes that go up in one request; more go in parts
+_PART = 8 * 1024 * 1024  # bytes that come down in one request of a resumable download
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing tells of it."""
+
+    url: str
+    size: int  # bytes
+    etag: str  # of these very bytes; the MD5 of an object that went up in one request
+    modified: datetime
 
 
 class ObjectStore:
     """Reads and writes objects. Every method raises Unavailable when the server does not answer or lacks the object."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, page_size: int = 1000) -> None:
         import boto3
         from botocore.config import Config
 
+        self._page_size = page_size  # objects in one answer to a listing; S3 gives 1,000 at most
         values = settings.values
         self._client: Any = boto3.client(
             "s3",
@@ -46,11 +62,50 @@ class ObjectStore:
 
     def below(self, url: str) -> list[str]:
         """Return the addresses of all objects below the prefix `url`, sorted."""
+        return [found.url for found in self.listing(url)]
+
+    def listing(self, url: str) -> list[StoredObject]:
+        """Return all objects below the prefix `url`, sorted by address, however many pages they fill."""
         bucket, prefix = split_url(url)
         with _translated(url):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            keys = [found["Key"] for page in pages for found in page.get("Contents", ())]
-        return [f"s3://{bucket}/{key}" for key in sorted(keys)]
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page_size}
+            )
+            found = [item for page in pages for item in page.get("Contents", ())]
+        return sorted(
+            (
+                StoredObject(
+                    f"s3://{bucket}/{item['Key']}", item["Size"], item["ETag"].strip('"'), item["LastModified"]
+                )
+                for item in found
+            ),
+            key=lambda item: item.url,
+        )
+
+    def fetch(self, item: StoredObject, into: Path) -> None:
+        """Write the listed object to `into`, going on behind the bytes that an earlier try left there.
+
+        Afterwards the file has the listed size and, where the ETag is an MD5, that digest. Raises Unavailable when the
+        object is gone, was replaced since it was listed, or arrived otherwise than listed (the file is removed then),
+        and while another process writes that file.
+        """
+        bucket, key = split_url(item.url)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        with _translated(item.url), into.open("ab") as file:
+            _lock_alone(file, item.url)
+            held = file.tell()
+            if held > item.size:
+                file.truncate(held := 0)
+            while held < item.size:
+                last = min(held + _PART, item.size) - 1
+                answer = self._client.get_object(
+                    Bucket=bucket, Key=key, Range=f"bytes={held}-{last}", IfMatch=f'"{item.etag}"'
+                )
+                part = answer["Body"].read()
+                file.write(part)
+                file.flush()
+                held += len(part)
+        _require_listed(item, into)
 
     def read(self, url: str) -> bytes:
         bucket, key = split_url(url)
@@ -115,6 +170,29 @@ def split_url(url: str) -> tuple[str, str]:
         raise BadInput("not an S3 address", expected="s3://bucket/key", arrived=url.split("://", maxsplit=1)[0])
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return bucket, key
+
+
+def _lock_alone(file: IO[bytes], url: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Unavailable(f"{url} is being fetched by another process", next_step="try again when it is done") from None
+
+
+def _require_listed(item: StoredObject, file: Path) -> None:
+    """Raise unless the file has the object's size and, for an object of one part, its MD5."""
+    is_md5 = len(item.etag) == 32 and "-" not in item.etag
+    with file.open("rb") as content:
+        arrived = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    if file.stat().st_size == item.size and (arrived == item.etag or not is_md5):
+        return
+    file.unlink()
+    raise Unavailable(
+        f"{item.url} arrived otherwise than it was listed",
+        expected=f"{item.size:,} bytes, ETag {item.etag[:12]}…",
+        next_step="try again: the download starts anew",
+        url=item.url,
+    )
 
 
 @contextmanager
