@@ -117,7 +117,7 @@ def _land_source(contract: Any, address: str, as_json: bool) -> None:
             click.echo(f"  {what.source}: refused, {what.code}: {what.reason}", err=True)
     rows = sum(what.batch.rows for what in landed if what.batch and what.batch.created)
     if as_json:
-        click.echo(canonical_json({"landed": landed, "refused": refused, "rows": rows}))
+        click.echo(canonical_json({"landed": [*map(asdict, landed)], "refused": [*map(asdict, refused)], "rows": rows}))
     else:
         click.echo(f"{address}: {rows:,} new rows in {len(landed):,} deliveries, {len(refused):,} refused")
     if refused:
