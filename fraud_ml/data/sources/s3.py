@@ -23,7 +23,9 @@ class S3Source:
     is_stream = False
 
     def __init__(self, address: str, contract: Contract, settings: Settings) -> None:
-        split_url(address)
+        bucket, _ = split_url(address)
+        if not bucket or "*" in bucket:
+            raise BadInput("not the address of objects in one bucket", expected="s3://bucket/key, or a prefix*")
         self._address, self._contract = address, contract
         self._store = ObjectStore(settings)
         self._partial = settings.home / "downloads"
