@@ -102,6 +102,8 @@ class ObjectStore:
                     Bucket=bucket, Key=key, Range=f"bytes={held}-{last}", IfMatch=f'"{item.etag}"'
                 )
                 part = answer["Body"].read()
+                if not part:
+                    break
                 file.write(part)
                 file.flush()
                 held += len(part)

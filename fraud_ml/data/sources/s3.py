@@ -72,9 +72,9 @@ class S3Source:
                     code=str(Code.ABSENT),
                 ) from None
             raise
-        table = read_content(item.url, file.read_bytes(), self._contract)
+        raw = file.read_bytes()
         file.unlink()
-        return table
+        return read_content(item.url, raw, self._contract)
 
     def _file_of(self, item: StoredObject) -> Path:
         name = hashlib.sha256(f"{item.url} {item.etag} {item.size}".encode()).hexdigest()[:32]

@@ -64,7 +64,7 @@ def address(
         return SIMULATED
     if kind == "kafka":
         request.getfixturevalue("send")(*messages(motor_rows))
-        return f"kafka://{request.getfixturevalue('kafka')}/{request.getfixturevalue('topic')}?group=g&batch=40"
+        return f"kafka://{request.getfixturevalue('kafka')}/{request.getfixturevalue('topic')}?group=g"
     if kind == "folder":
         (folder / "2024" / "a.csv").write_bytes(halves[0])
         (folder / "b.csv.zst").write_bytes(zstd(halves[1]))
