@@ -105,9 +105,10 @@ def _land_source(contract: Any, address: str, as_json: bool) -> None:
     from fraud_ml.data.sources import open_source
 
     settings = Settings.load()
+    source = open_source(address, contract, settings)
     landed, refused = [], []
     click.echo(f"landing {address} …", err=True)
-    for what in land_source(settings, contract, open_source(address, contract, settings)):
+    for what in land_source(settings, contract, source):
         if isinstance(what, Landed):
             landed.append(what)
             letters = f"; {what.dead_letters:,} dead letters" if what.dead_letters else ""
