@@ -6,13 +6,13 @@ which the settings carry, so the same code reads the embedded server, Amazon S3 
 
 import fcntl
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import Settings
@@ -28,7 +28,7 @@ class StoredObject:
 
     url: str
     size: int  # bytes
-    etag: str  # of these very bytes; the MD5 of an object that went up in one request
+    etag: str  # of these very bytes; in S3 the MD5 of an object that went up in one request
     modified: datetime
 
 
@@ -83,31 +83,18 @@ class ObjectStore:
         )
 
     def fetch(self, item: StoredObject, into: Path) -> None:
-        """Write the listed object to `into`, going on behind the bytes that an earlier try left there.
-
-        Afterwards the file has the listed size and, where the ETag is an MD5, that digest. Raises Unavailable when the
-        object is gone, was replaced since it was listed, or arrived otherwise than listed (the file is removed then),
-        and while another process writes that file.
-        """
+        """Write the listed object to `into` as `fetch_in_parts` does; an ETag that is an MD5 is checked."""
         bucket, key = split_url(item.url)
-        into.parent.mkdir(parents=True, exist_ok=True)
-        with _translated(item.url), into.open("ab") as file:
-            _lock_alone(file, item.url)
-            held = file.tell()
-            if held > item.size:
-                file.truncate(held := 0)
-            while held < item.size:
-                last = min(held + _PART, item.size) - 1
+
+        def read(first: int, last: int) -> bytes:
+            with _translated(item.url):
                 answer = self._client.get_object(
-                    Bucket=bucket, Key=key, Range=f"bytes={held}-{last}", IfMatch=f'"{item.etag}"'
+                    Bucket=bucket, Key=key, Range=f"bytes={first}-{last}", IfMatch=f'"{item.etag}"'
                 )
-                part = answer["Body"].read()
-                if not part:
-                    break
-                file.write(part)
-                file.flush()
-                held += len(part)
-        _require_listed(item, into)
+                part: bytes = answer["Body"].read()
+            return part
+
+        fetch_in_parts(item, into, read, md5=item.etag if len(item.etag) == 32 else None)
 
     def read(self, url: str) -> bytes:
         bucket, key = split_url(url)
@@ -174,27 +161,36 @@ def split_url(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _lock_alone(file: IO[bytes], url: str) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise Unavailable(f"{url} is being fetched by another process", next_step="try again when it is done") from None
+def fetch_in_parts(item: StoredObject, into: Path, read: Callable[[int, int], bytes], *, md5: str | None) -> None:
+    """Write the object to `into`, going on behind the bytes that an earlier try left there.
 
-
-def _require_listed(item: StoredObject, file: Path) -> None:
-    """Raise unless the file has the object's size and, for an object of one part, its MD5."""
-    is_md5 = len(item.etag) == 32 and "-" not in item.etag
-    with file.open("rb") as content:
+    `read` returns the bytes from the first to the last place, of exactly the listed object. Afterwards the file has the
+    listed size and the MD5 (hex), where one is known. Raises Unavailable when it does not (the file is removed then),
+    and while another process writes that file.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    with into.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"{item.url} is being fetched by another process", next_step="try again later") from None
+        held = file.tell()
+        if held > item.size:
+            file.truncate(held := 0)
+        while held < item.size and (part := read(held, min(held + _PART, item.size) - 1)):
+            file.write(part)
+            file.flush()
+            held += len(part)
+    with into.open("rb") as content:
         arrived = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if file.stat().st_size == item.size and (arrived == item.etag or not is_md5):
-        return
-    file.unlink()
-    raise Unavailable(
-        f"{item.url} arrived otherwise than it was listed",
-        expected=f"{item.size:,} bytes, ETag {item.etag[:12]}…",
-        next_step="try again: the download starts anew",
-        url=item.url,
-    )
+    if held != item.size or md5 not in (None, arrived):
+        into.unlink()
+        raise Unavailable(
+            f"{item.url} arrived otherwise than it was listed",
+            expected=f"{item.size:,} bytes, ETag {item.etag[:12]}…",
+            next_step="try again: the download starts anew",
+            url=item.url,
+        )
 
 
 @contextmanager

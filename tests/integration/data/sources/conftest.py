@@ -15,6 +15,7 @@ from fraud_ml.settings import Settings
 from tests.integration.data.sources.deliveries import Place, messages, zstd
 
 Send = Callable[..., None]
+Fill = Callable[[dict[str, bytes]], str]
 SIMULATED = "simulator:?claims=30&seed=5&from=2024-01-01&to=2024-03-12"  # the rows of `motor_rows`
 
 
@@ -44,12 +45,43 @@ def send(kafka: str, topic: str) -> Send:
 
 
 @pytest.fixture
-def log(place: Settings, motor: Contract) -> Place:
+def fill_gcs(gcs: str) -> Fill:
+    """Write objects into a new bucket of Google Cloud Storage and return the pattern that names them."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+
+    def fill(objects: dict[str, bytes]) -> str:
+        client = storage.Client("none", AnonymousCredentials(), client_options={"api_endpoint": gcs})
+        bucket = client.create_bucket(f"claims-{uuid.uuid4().hex[:8]}")
+        for name, content in objects.items():
+            bucket.blob(f"in/{name}").upload_from_string(content)
+        return f"gs://{bucket.name}/in/day=*"
+
+    return fill
+
+
+@pytest.fixture
+def log(place: Settings, motor: Contract, request: pytest.FixtureRequest) -> Place:
+    if "fill_gcs" in request.fixturenames or "address" in request.fixturenames:
+        emulator = {"STORAGE_EMULATOR_HOST": request.getfixturevalue("gcs")}
+        place = Settings(home=place.home, values={**place.values, **emulator})
     return Place(place, motor)
 
 
 @pytest.fixture(
-    params=["file", "folder", "json lines", "parquet", "gzip", "zstd", "s3 object", "s3 pattern", "kafka", "simulator"]
+    params=[
+        "gcs",
+        "file",
+        "folder",
+        "json lines",
+        "parquet",
+        "gzip",
+        "zstd",
+        "s3 object",
+        "s3 pattern",
+        "kafka",
+        "simulator",
+    ]
 )
 def address(
     request: pytest.FixtureRequest, motor_rows: pd.DataFrame, tmp_path: Path, store: ObjectStore, place: Settings
@@ -71,6 +103,8 @@ def address(
         (folder / "README.txt").write_text("no claims")
         (folder / ".hidden.csv").write_text("no claims")
         return str(folder)
+    if kind == "gcs":
+        return request.getfixturevalue("fill_gcs")({"day=1/a.csv": halves[0], "day=2/b.csv": halves[1]})
     if kind.startswith("s3"):
         sent = f"s3://claims/sent-{place.claims_url.rsplit('/', 1)[1]}"
         if kind == "s3 object":

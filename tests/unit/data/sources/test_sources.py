@@ -26,8 +26,8 @@ def zstd(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("gs://bucket/claims", "no source of claims for gs:// addresses"),
-        ("s3:///key", "s3://"),
+        ("ftp://bucket/claims", "no source of claims for ftp:// addresses"),
+        ("s3:///key", "not the address of objects in one bucket"),
         ("kafka://host:9092", "not the address of a topic"),
         ("kafka://host:9092/claims?grup=x", "unknown setting `grup`"),
         ("kafka://me:secret@host:9092/claims", "credentials belong into KAFKA_… variables"),
