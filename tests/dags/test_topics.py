@@ -17,7 +17,8 @@ def topic(kafka: str) -> str:
     from confluent_kafka.admin import AdminClient, NewTopic
 
     name = f"watched-{uuid.uuid4().hex[:8]}"
-    for made in AdminClient({"bootstrap.servers": kafka}).create_topics([NewTopic(name, num_partitions=2)]).values():
+    admin = AdminClient({"bootstrap.servers": kafka})  # futures of a client that is gone never end
+    for made in admin.create_topics([NewTopic(name, num_partitions=2)]).values():
         made.result()
     return name
 

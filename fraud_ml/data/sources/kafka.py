@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_DEFAULTS = {"group": "fraud-ml", "batch": "10000", "patience": "30"}
+_DEFAULTS = {"group": "fraud-ml", "instance": "", "batch": "10000", "patience": "30"}
 _SPELLED = "kafka://host:port/topic?group=NAME"
 
 
 class KafkaSource:
-    """`kafka://host:port[,host:port]/topic?group=NAME&batch=10000&patience=30`.
+    """`kafka://host:port[,host:port]/topic?group=NAME&instance=NAME&batch=10000&patience=30`.
 
+    A consumer with an `instance` name that is killed gets its partitions back at once when it is started again; without
+    one its group waits for the session to end (ten seconds). Two at a time under one name fence each other.
     `batch` is the most messages a delivery holds; `patience` are the seconds to wait for brokers, for partitions and
     for the next message. Credentials come from KAFKA_… variables, never from the address.
     """
@@ -41,7 +43,7 @@ class KafkaSource:
     def __init__(self, address: str, contract: Contract, settings: Settings) -> None:
         self._brokers, self._topic, chosen = _parts(address)
         self._contract = contract
-        self._group = chosen["group"]
+        self._group, self._instance = chosen["group"], chosen["instance"]
         try:
             self._most, self._patience_s = int(chosen["batch"]), float(chosen["patience"])
         except ValueError:
@@ -100,6 +102,7 @@ class KafkaSource:
             **self._options,
             "bootstrap.servers": self._brokers,
             "group.id": self._group,
+            **({"group.instance.id": self._instance} if self._instance else {}),
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
@@ -145,6 +148,11 @@ class KafkaSource:
             problem = message.error() if message is not None else None
             if problem is not None and problem.code() == KafkaError._PARTITION_EOF:
                 self._finished.add(message.partition())
+            elif problem is not None and problem.fatal():
+                raise Unavailable(
+                    f"Kafka shut this consumer of group `{self._group}` out ({problem.name()})",
+                    next_step="run one consumer at a time under an instance name",
+                )
             elif problem is not None:
                 log.warning("Kafka: %s", problem.name())
             elif message is not None:

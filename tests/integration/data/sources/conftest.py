@@ -25,7 +25,8 @@ def topic(kafka: str) -> str:
     from confluent_kafka.admin import AdminClient, NewTopic
 
     name = f"claims-{uuid.uuid4().hex[:8]}"
-    for made in AdminClient({"bootstrap.servers": kafka}).create_topics([NewTopic(name, num_partitions=2)]).values():
+    admin = AdminClient({"bootstrap.servers": kafka})  # futures of a client that is gone never end
+    for made in admin.create_topics([NewTopic(name, num_partitions=2)]).values():
         made.result()
     return name
 
@@ -96,7 +97,8 @@ def address(
         return SIMULATED
     if kind == "kafka":
         request.getfixturevalue("send")(*messages(motor_rows))
-        return f"kafka://{request.getfixturevalue('kafka')}/{request.getfixturevalue('topic')}?group=g"
+        topic = request.getfixturevalue("topic")
+        return f"kafka://{request.getfixturevalue('kafka')}/{topic}?group={topic}"
     if kind == "folder":
         (folder / "2024" / "a.csv").write_bytes(halves[0])
         (folder / "b.csv.zst").write_bytes(zstd(halves[1]))

@@ -25,14 +25,14 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def address(kafka: str, topic: str) -> str:
-    return f"kafka://{kafka}/{topic}?group=g"
+    return f"kafka://{kafka}/{topic}?group={topic}"
 
 
 def committed(kafka: str, topic: str) -> int:
     """Return how many messages the group has confirmed."""
     from confluent_kafka import Consumer, TopicPartition
 
-    asking = Consumer({"bootstrap.servers": kafka, "group.id": "g"})
+    asking = Consumer({"bootstrap.servers": kafka, "group.id": topic})
     parts = asking.committed([TopicPartition(topic, partition) for partition in (0, 1)], timeout=10)
     asking.close()
     return sum(max(part.offset, 0) for part in parts)
@@ -136,7 +136,8 @@ def test_moment_told_differently_is_set_aside_and_the_first_truth_stays(
     log.land(address)
     good = json.loads(messages(motor_rows)[0])
     later = f"{motor_rows['recorded_at'].max() + pd.Timedelta('1h'):%Y-%m-%dT%H:%M:%S}"
-    send(claim(good, witnesses=9), claim(good, witnesses=9, recorded_at=later), claim(good))
+    known = messages(motor_rows)[1]
+    send(claim(good, witnesses=9), claim(good, witnesses=9, recorded_at=later), known)
     [landed] = log.land(address)
 
     assert isinstance(landed, Landed)
@@ -184,3 +185,18 @@ def test_absent_topic_is_refused(kafka: str, log: Place) -> None:
     with pytest.raises(BadInput, match="has no topic `none-such`") as refused:
         log.land(f"kafka://{kafka}/none-such?group=g")
     assert refused.value.facts["code"] == "LAND014"
+
+
+def test_named_consumer_is_shut_out_by_its_successor(
+    address: str, send: Send, log: Place, motor_rows: pd.DataFrame
+) -> None:
+    """What hangs somewhere can confirm nothing any more, once another was started under its name."""
+    send(*messages(motor_rows))
+    named = f"{address}&instance=lander"
+    with closing(open_source(named, log.contract, log.settings)) as hanging:
+        given = next(iter(hanging.deliveries()))
+        log.land(named)
+        hanging.confirm(given)
+
+    assert log.land(named) == []
+    assert log.written == len(motor_rows)
