@@ -75,7 +75,8 @@ def land(dataset: str, source: str, as_json: bool) -> None:
       deliveries/                                 a folder of them
       s3://bucket/deliveries/day=2025-*           objects below a prefix or named by a pattern
       gs://bucket/deliveries/                     the same in Google Cloud Storage
-      kafka://host:9092/claims?group=fraud-ml     a topic, up to its end; one JSON object a message
+      kafka://host:9092/claims?group=fraud-ml     a topic, up to its end; one JSON object a message; also
+                                                  instance=NAME, so that a killed consumer comes back at once
       simulator:?claims=1000&seed=7               an insurer that does not exist
 
     A delivery that breaks the contract is refused and stops no other; the exit code is 2 then. By the contract's
