@@ -74,7 +74,7 @@ def _land(
     if table is not None:
         may_set_aside = source.is_stream or contract.landing.bad_rows is BadRows.QUARANTINE
         aside = SetAside() if may_set_aside else None
-        rows = parse_rows(table, contract, aside=aside, now=now)
+        rows = parse_rows(table, contract, aside=aside, now=now, first_wins=source.is_stream)
         batch = log.append(rows, table, aside, only_new=source.is_stream)
     source.confirm(delivery)
     return Landed(delivery.name, batch, len(delivery.dead_letters))

@@ -42,14 +42,20 @@ def log_schema(contract: Contract) -> "pa.Schema":
 
 
 def parse_rows(
-    source: SourceTable, contract: Contract, *, aside: SetAside | None = None, now: datetime | None = None
+    source: SourceTable,
+    contract: Contract,
+    *,
+    aside: SetAside | None = None,
+    now: datetime | None = None,
+    first_wins: bool = False,
 ) -> "pa.Table":
     """Return the source's distinct rows as log rows, in log order, without those that cannot be told for sure.
 
     Such rows go into `aside`, each under its code; without `aside` the first rule that is broken raises BadInput. They
     are: a cell that is not of its declared kind; a row without key, event time or recorded time; one recorded before
     its event, or later than `now` (UTC; the clock's, unless given); two rows of one claim recorded at one moment with
-    different content; what the contract's `landing` section forbids.
+    different content (with `first_wins`, all but those that tell what the first one tells); what the contract's
+    `landing` section forbids.
     """
     import pyarrow as pa
 
@@ -77,7 +83,7 @@ def parse_rows(
         )
         _require_past(judge, now or datetime.now(UTC))
         _require_landing(judge)
-        _require_one_truth(judge)
+        _require_one_truth(judge, first_wins=first_wins)
         return _ordered(duck, "rows", contract)
 
 
@@ -369,7 +375,7 @@ def _require_landing(judge: _Judge) -> None:
             )
 
 
-def _require_one_truth(judge: _Judge) -> None:
+def _require_one_truth(judge: _Judge, *, first_wins: bool) -> None:
     key, source = _quoted(judge.contract.key), judge.source
     contents = ", ".join(_quoted(name) for name in log_columns(judge.contract))
     moments = (
@@ -387,7 +393,13 @@ def _require_one_truth(judge: _Judge) -> None:
             code=str(Code.TWO_TRUTHS),
         )
 
-    judge.settle(f"SELECT __row FROM rows JOIN ({moments}) USING ({key}, {RECORDED_AT})", Code.TWO_TRUTHS, refusal)
+    differing = f"SELECT __row FROM rows JOIN ({moments}) USING ({key}, {RECORDED_AT})"
+    if first_wins:
+        differing = (
+            f"SELECT __row FROM (SELECT __row, row({contents}) AS told, first_value(row({contents})) OVER"
+            f" (PARTITION BY {key}, {RECORDED_AT} ORDER BY __row) AS first FROM rows) WHERE told IS DISTINCT FROM first"
+        )
+    judge.settle(differing, Code.TWO_TRUTHS, refusal)
 
 
 def _ordered(duck: Any, table: str, contract: Contract) -> "pa.Table":

@@ -87,6 +87,19 @@ def test_both_contents_of_one_moment_are_set_aside(contract: Contract, csv_file:
     assert aside.counts == {"LAND008": 3}
 
 
+def test_first_message_wins_where_order_is_known_so_that_a_batchs_edges_do_not_matter(
+    contract: Contract, csv_file: Write
+) -> None:
+    aside = SetAside()
+    other = GOOD.replace("theft", "fire")
+    source = read_file(csv_file(GOOD, other, GOOD, GOOD.replace("C1", "C2")), contract)
+    rows = parse_rows(source, contract, aside=aside, now=NOW, first_wins=True)
+
+    assert rows["kind"].to_pylist() == ["theft", "theft"]
+    assert aside.counts == {"LAND008": 1}
+    assert json.loads(aside.content())["row"] == 2
+
+
 def test_another_currency_is_set_aside_and_an_empty_amount_needs_none(contract: Contract, csv_file: Write) -> None:
     aside = SetAside()
     rows = (GOOD + "EUR", GOOD.replace("C1", "C2") + "USD", GOOD.replace("C1", "C3"), GOOD.replace("C1,", "C4,"))
