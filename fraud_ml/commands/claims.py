@@ -110,24 +110,85 @@ def simulate(
 
 @click.command()
 @click.argument("dataset")
-@click.argument("file", type=_FILE)
-@click.option("--json", "as_json", is_flag=True, help="Print the batch as JSON.")
-def land(dataset: str, file: Path, as_json: bool) -> None:
-    """Append a file's claims to the raw claim log; landing them twice adds nothing.
+@click.argument("source")
+@click.option("--json", "as_json", is_flag=True, help="Print the batch (of a file) or all that was landed as JSON.")
+def land(dataset: str, source: str, as_json: bool) -> None:
+    """Append claims to the raw claim log; landing them twice adds nothing.
+
+    \b
+    SOURCE is one of
+      claims.csv                                  a file: .csv, .jsonl, .parquet; also .gz, .zst
+      deliveries/                                 a folder of them
+      s3://bucket/deliveries/day=2025-*           objects below a prefix or named by a pattern
+      gs://bucket/deliveries/                     the same in Google Cloud Storage
+      kafka://host:9092/claims?group=fraud-ml     a topic, up to its end; one JSON object a message; also
+                                                  instance=NAME, so that a killed consumer comes back at once
+      simulator:?claims=1000&seed=7               an insurer that does not exist
+
+    A delivery that breaks the contract is refused and stops no other; the exit code is 2 then. By the contract's
+    `landing: {bad_rows: quarantine}` single rows are set aside instead.
 
     \b
     Example: fraud-ml land carclaims carclaims.csv
     """
+    from fraud_ml.data.sources import is_path
+
+    contract = _contract(dataset)
+    if is_path(source) and not Path(source).is_dir():
+        _land_file(contract, Path(source), as_json)
+    else:
+        _land_source(contract, source, as_json)
+
+
+def _land_file(contract: Any, file: Path, as_json: bool) -> None:
     from fraud_ml.data.log import land as run
 
     click.echo(f"landing {file} …", err=True)
-    batch = run(Settings.load(), _contract(dataset), file)
+    batch = run(Settings.load(), contract, file)
+    click.echo(canonical_json(batch) if as_json else f"{file.name}: {_outcome(batch)}")
+
+
+def _land_source(contract: Any, address: str, as_json: bool) -> None:
+    from fraud_ml.data.landing import Landed, land_source
+    from fraud_ml.data.sources import open_source
+
+    settings = Settings.load()
+    source = open_source(address, contract, settings)
+    landed, refused = [], []
+    click.echo(f"landing {address} …", err=True)
+    for what in land_source(settings, contract, source):
+        if isinstance(what, Landed):
+            landed.append(what)
+            letters = f"; {what.dead_letters:,} dead letters" if what.dead_letters else ""
+            click.echo(f"  {what.source}: {_outcome(what.batch)}{letters}", err=True)
+        else:
+            refused.append(what)
+            click.echo(f"  {what.source}: refused, {what.code}: {what.reason}", err=True)
+    rows = sum(what.batch.rows for what in landed if what.batch and what.batch.created)
     if as_json:
-        click.echo(canonical_json(batch))
-        return
+        click.echo(canonical_json({"landed": [*map(asdict, landed)], "refused": [*map(asdict, refused)], "rows": rows}))
+    else:
+        click.echo(f"{address}: {rows:,} new rows in {len(landed):,} deliveries, {len(refused):,} refused")
+    if refused:
+        raise BadInput(
+            f"{len(refused):,} of {len(landed) + len(refused):,} deliveries of {address} were refused",
+            arrived=", ".join(sorted({what.code for what in refused})),
+            next_step="correct them and land the source again; what was landed stands",
+        )
+
+
+def _outcome(batch: Any) -> str:
+    """Return what became of a delivery's rows, for people."""
+    if batch is None:
+        return "no claims"
+    aside = sum(batch.set_aside.values())
+    codes = ", ".join(f"{code} {count:,}" for code, count in batch.set_aside.items())
+    told = f"; set aside {aside:,} rows ({codes})" if aside else ""
+    if not batch.rows:
+        return f"nothing to add: {batch.known:,} rows were landed before{told}"
     recorded = f"recorded {batch.first_recorded[:10]} to {batch.last_recorded[:10]}"
     did = "landed" if batch.created else "nothing to add: these rows were landed before,"
-    click.echo(f"{file.name}: {did} {batch.rows:,} rows, {recorded}, batch {batch.id}")
+    return f"{did} {batch.rows:,} rows, {recorded}, batch {batch.id}{told}"
 
 
 @click.group()

@@ -2,11 +2,12 @@
 
     s3://claims/<dataset>/log/recorded_day=YYYY-MM-DD/<batch id>.parquet     the rows of one batch recorded that day
     s3://claims/<dataset>/batches/<batch id>.json                            the batch's manifest, written last
+    s3://claims/<dataset>/quarantine/<source>/<content>.jsonl                rows that were set aside, with their codes
 
 The manifest is the commit point: objects without one are invisible, so landing may be killed at any instant and
 repeated. A batch's id is the digest of its rows: landing the same claims twice, from whatever file, adds nothing.
 Nothing in the log is ever changed. A correction is a new row of the claim, recorded later; a batch that tells a known
-moment of a claim differently is refused.
+moment of a claim differently is refused, or loses those rows to the quarantine where the contract says so.
 """
 
 import hashlib
@@ -14,16 +15,17 @@ import io
 import json
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fraud_ml.artifacts import digest_of
-from fraud_ml.contract import Contract
+from fraud_ml.contract import BadRows, Contract
 from fraud_ml.data.parquet import by_recorded_day, to_parquet
+from fraud_ml.data.set_aside import Code, SetAside
 from fraud_ml.data.sources.files import SourceTable, read_file
-from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, count_conflicts, log_columns, merge_files, parse_rows
+from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, compare_rows, log_columns, merge_files, parse_rows
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """What landing a file did; `created` is False when its rows were in the log already."""
+    """What landing a delivery did; `created` is False when its rows were in the log already.
+
+    Where nothing was left to land, because all rows were set aside or known, `rows` is 0 and id and times are empty.
+    """
 
     id: str
     rows: int
@@ -42,6 +47,10 @@ class Batch:
     first_recorded: str
     last_recorded: str
     created: bool
+    source: str = ""
+    known: int = 0  # a stream's rows that other batches hold already; they are not written again
+    set_aside: dict[str, int] = field(default_factory=dict)  # rows by code
+    quarantine: str = ""  # address of the rows set aside
 
 
 @dataclass(frozen=True)
@@ -60,14 +69,21 @@ class BatchManifest:
     dataset: str
     id: str
     rows: int
-    source: str  # file name
-    source_digest: str  # SHA-256 of that file
+    source: str  # file name, address of the object, or the messages' offsets
+    source_digest: str  # SHA-256 of those bytes
     first_event: str
     last_event: str
     first_recorded: str
     last_recorded: str
     objects: tuple[LogObject, ...]
     digest: str = ""
+    set_aside: dict[str, int] = field(default_factory=dict)  # rows of that source that were not landed, by code
+    quarantine: str = ""  # where they are
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The manifest as it is written: a batch that set nothing aside does not speak of it."""
+        return {name: value for name, value in asdict(self).items() if name not in _OPTIONAL or value}
 
     def sealed(self) -> "BatchManifest":
         return replace(self, digest=self._digest())
@@ -77,7 +93,10 @@ class BatchManifest:
         return self.digest == self._digest()
 
     def _digest(self) -> str:
-        return digest_of({name: value for name, value in asdict(self).items() if name != "digest"})
+        return digest_of({name: value for name, value in self.content.items() if name != "digest"})
+
+
+_OPTIONAL = {"set_aside", "quarantine"}
 
 
 class ClaimLog:
@@ -87,6 +106,7 @@ class ClaimLog:
         self._store = ObjectStore(settings)
         self._contract = contract
         self._root = f"{settings.claims_url.rstrip('/')}/{contract.dataset}"
+        self._read: dict[str, BatchManifest] = {}  # a manifest never changes
 
     def object_url(self, batch: str, day: str) -> str:
         return f"{self._root}/log/recorded_day={day}/{batch}.parquet"
@@ -96,8 +116,10 @@ class ClaimLog:
 
     def batches(self) -> tuple[BatchManifest, ...]:
         """Return every committed batch, ordered by id. Raises Tampered naming a manifest that was changed."""
-        found = self._store.read_many(self._store.below(f"{self._root}/batches/"))
-        return tuple(_read_manifest(url, content) for url, content in sorted(found.items()))
+        listed = self._store.below(f"{self._root}/batches/")
+        for url, content in self._store.read_many(url for url in listed if url not in self._read).items():
+            self._read[url] = _read_manifest(url, content)
+        return tuple(self._read[url] for url in listed)
 
     def fetch(self, wanted: Iterable[tuple[BatchManifest, LogObject]], folder: Path) -> list[Path]:
         """Write the objects into `folder` and return their paths.
@@ -120,50 +142,93 @@ class ClaimLog:
             files[-1].write_bytes(content)
         return files
 
-    def append(self, rows: "pa.Table", source: SourceTable) -> Batch:
-        """Append rows in log order as one batch, unless they are there; objects first, the manifest last."""
-        batch_id = _content_digest(rows, self._contract)[:16]
-        parts = {day.isoformat(): part for day, part in by_recorded_day(rows)}
-        committed = self.batches()
-        known = next((batch for batch in committed if batch.id == batch_id), None)
-        if known is None:
-            self._refuse_other_truth(rows, set(parts), committed, source)
-        present = set(self._store.below(f"{self._root}/log/"))
-        lost = {day: part for day, part in parts.items() if self.object_url(batch_id, day) not in present}
-        objects = self._upload(batch_id, lost if known else parts)
-        if known is None:
-            known = BatchManifest(
-                dataset=self._contract.dataset,
-                id=batch_id,
-                rows=rows.num_rows,
-                source=source.path.name,
-                source_digest=source.digest,
-                **_range("event", rows[EVENT_TIME]),
-                **_range("recorded", rows[RECORDED_AT]),
-                objects=objects,
-            ).sealed()
-            content = json.dumps(asdict(known), indent=2, sort_keys=True).encode() + b"\n"
-            self._store.write(self.manifest_url(batch_id), content, media_type="application/json")
-            return _told(known, created=True)
-        return _told(known, created=False)
+    def append(
+        self, rows: "pa.Table", source: SourceTable, aside: SetAside | None = None, *, only_new: bool = False
+    ) -> Batch:
+        """Append rows in log order as one batch, unless they are there; objects first, the manifest last.
 
-    def _refuse_other_truth(
-        self, rows: "pa.Table", days: set[str], committed: Iterable[BatchManifest], source: SourceTable
-    ) -> None:
-        """Raise BadInput when a moment of a claim (key, recorded at) is in the log with another content."""
+        Rows that tell a known moment differently go into `aside`, or raise BadInput without it. With `only_new`, rows
+        that any batch holds are left out: a stream's batches have no edges of their own, so it may give them again.
+        """
+        committed = {batch.id: batch for batch in self.batches()}
+        arrived = rows.num_rows
+        if _batch_id(rows, self._contract) not in committed:
+            rows = self._without_known(rows, committed.values(), source, aside, only_new=only_new)
+        told = self._put_aside(source, aside)
+        left_out = arrived - rows.num_rows - (aside.counts.get(Code.OTHER_TRUTH, 0) if aside else 0)
+        if rows.num_rows == 0 and not only_new:
+            raise BadInput(
+                f"{source.path}: no row of it can be landed",
+                arrived=f"{len(aside or ()):,} rows, set aside in {told.get('quarantine', '-')}",
+                next_step="mend them and land them again",
+                code=next(iter(told.get("set_aside", {})), ""),
+            )
+        if rows.num_rows == 0:
+            return Batch("", 0, source.digest, "", "", created=False, source=source.name, known=left_out, **told)
+        batch_id = _batch_id(rows, self._contract)
+        parts = {day.isoformat(): part for day, part in by_recorded_day(rows)}
+        if known := committed.get(batch_id):
+            present = set(self._store.below(f"{self._root}/log/"))
+            lost = {day: part for day, part in parts.items() if self.object_url(batch_id, day) not in present}
+            self._upload(batch_id, lost)
+            return _told(known, created=False, known=rows.num_rows, **told)
+        manifest = BatchManifest(
+            dataset=self._contract.dataset,
+            id=batch_id,
+            rows=rows.num_rows,
+            source=source.name,
+            source_digest=source.digest,
+            **_range("event", rows[EVENT_TIME]),
+            **_range("recorded", rows[RECORDED_AT]),
+            objects=self._upload(batch_id, parts),
+            **told,
+        ).sealed()
+        content = json.dumps(manifest.content, indent=2, sort_keys=True).encode() + b"\n"
+        self._store.write(self.manifest_url(batch_id), content, media_type="application/json")
+        return _told(manifest, created=True, known=left_out, **told)
+
+    def _without_known(
+        self,
+        rows: "pa.Table",
+        committed: Iterable[BatchManifest],
+        source: SourceTable,
+        aside: SetAside | None,
+        *,
+        only_new: bool,
+    ) -> "pa.Table":
+        """Return the rows without those that tell a known moment (key, recorded at) differently.
+
+        Raises BadInput when there are such and `aside` is None. With `only_new`, known rows are left out as well.
+        """
+        days = {day.isoformat() for day, _ in by_recorded_day(rows)}
         overlapping = [(batch, item) for batch in committed for item in batch.objects if item.day in days]
         if not overlapping:
-            return
+            return rows
         with tempfile.TemporaryDirectory(prefix="fraud-ml-known-") as folder:
-            known = merge_files(self.fetch(overlapping, Path(folder)), self._contract)
-        conflicts = count_conflicts(known, rows, self._contract)
-        if conflicts:
+            held = merge_files(self.fetch(overlapping, Path(folder)), self._contract)
+        states = compare_rows(held, rows, self._contract)
+        differs = states.count(False)
+        if differs and aside is None:
             raise BadInput(
-                f"{source.path}: {conflicts:,} rows tell a moment of a claim that the log already holds, differently",
+                f"{source.path}: {differs:,} rows tell a moment of a claim that the log already holds, differently",
                 expected=f"a new `{self._contract.key}`, or a later recorded time",
                 next_step="record corrections at the time they became known; the log's past does not change",
-                count=conflicts,
+                count=differs,
+                code=str(Code.OTHER_TRUTH),
             )
+        if aside is not None:
+            aside.add(Code.OTHER_TRUTH, rows.filter([state is False for state in states]), self._contract.key)
+        return rows.filter([state is None or (state and not only_new) for state in states])
+
+    def _put_aside(self, source: SourceTable, aside: SetAside | None) -> dict[str, Any]:
+        """Write the rows set aside; return their counts and address, or nothing when there are none."""
+        if not aside:
+            return {}
+        content = aside.content()
+        name = f"{source.digest[:16]}/{hashlib.sha256(content).hexdigest()[:16]}.jsonl"
+        url = f"{self._root}/quarantine/{name}"
+        self._store.write(url, content, media_type="application/x-ndjson")
+        return {"set_aside": aside.counts, "quarantine": url}
 
     def _upload(self, batch_id: str, parts: "dict[str, pa.Table]") -> tuple[LogObject, ...]:
         """Write each day's rows, several objects at a time. Equal rows are equal bytes: again changes nothing."""
@@ -179,18 +244,23 @@ class ClaimLog:
 
 
 def land(settings: Settings, contract: Contract, file: Path) -> Batch:
-    """Append a file's claims to the log. Afterwards every row of the file is in it, once.
+    """Append a file's claims to the log. Afterwards every row of the file is in it, once, or set aside by contract.
 
     Raises BadInput when the file breaks its contract (nothing is written then), Unavailable when S3 is not there.
     """
     source = read_file(file, contract)
-    rows = parse_rows(source, contract)
-    log = ClaimLog(settings, contract)
-    return log.append(rows, source)
+    aside = SetAside() if contract.landing.bad_rows is BadRows.QUARANTINE else None
+    rows = parse_rows(source, contract, aside=aside)
+    return ClaimLog(settings, contract).append(rows, source, aside)
 
 
-def _told(batch: BatchManifest, *, created: bool) -> Batch:
-    return Batch(batch.id, batch.rows, batch.source_digest, batch.first_recorded, batch.last_recorded, created)
+def _told(batch: BatchManifest, *, created: bool, known: int, **aside: Any) -> Batch:
+    names = ("id", "rows", "source", "source_digest", "first_recorded", "last_recorded")
+    return Batch(**{name: getattr(batch, name) for name in names}, created=created, known=known, **aside)
+
+
+def _batch_id(rows: "pa.Table", contract: Contract) -> str:
+    return _content_digest(rows, contract)[:16]
 
 
 def _read_manifest(url: str, content: bytes) -> BatchManifest:
@@ -215,7 +285,7 @@ def _content_digest(rows: "pa.Table", contract: Contract) -> str:
     return hashlib.sha256(names + b"\n" + sink.getvalue()).hexdigest()
 
 
-def _range(name: str, times: "pa.ChunkedArray") -> dict[str, str]:
+def _range(name: str, times: "pa.ChunkedArray") -> dict[str, Any]:
     import pyarrow.compute as pc
 
     found = pc.min_max(times).as_py()

@@ -4,14 +4,17 @@ A log row holds the contract's columns and, computed by the contract's own SQL, 
 """
 
 # ruff: noqa: S608 - names are quoted, values are bound or counted, and the contract's expressions are code
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraud_ml.contract import Column, Contract, Kind
+from fraud_ml.contract import Column, Contract, Kind, Offsets, Role
 from fraud_ml.data.duck import connect as _duck
 from fraud_ml.data.duck import quoted as _quoted
 from fraud_ml.data.duck import scan as _scan
 from fraud_ml.data.duck import text as _text
+from fraud_ml.data.set_aside import Code, SetAside
 from fraud_ml.data.sources.files import SourceTable
 from fraud_ml.errors import BadInput
 
@@ -19,9 +22,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EVENT_TIME, RECORDED_AT = "event_time", "recorded_at"
+SOURCE_NAME = "source_name"  # what `times` may also name: where the rows came from
 
 _NUMBER = r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*"
 _MOMENT = r"\s*(\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?)\s*(?:Z|([+-])(\d{2}):?(\d{2})?)?\s*"
+_OFFSET = r":[0-9.]+\s*(Z|[+-]\d{2}:?(\d{2})?)\s*$"
+_UTC = r"(Z|[+-]00:?(00)?)\s*$"
 _SPELLED = {Kind.NUMBER: "a number", Kind.TIMESTAMP: "an ISO 8601 date or date-time, such as 2024-05-31T14:30:00Z"}
 
 
@@ -39,39 +45,50 @@ def log_schema(contract: Contract) -> "pa.Schema":
     return pa.schema([(name, arrow[kinds.get(name, Kind.TIMESTAMP)]) for name in log_columns(contract)])
 
 
-def parse_rows(source: SourceTable, contract: Contract) -> "pa.Table":
-    """Return the file's distinct rows as log rows, in log order. Raises BadInput for what cannot be told for sure.
+def parse_rows(
+    source: SourceTable,
+    contract: Contract,
+    *,
+    aside: SetAside | None = None,
+    now: datetime | None = None,
+    first_wins: bool = False,
+) -> "pa.Table":
+    """Return the source's distinct rows as log rows, in log order, without those that cannot be told for sure.
 
-    That is: a cell that is not of its declared kind; a row without key, event time or recorded time; a row recorded
-    before its event; two rows of one claim recorded at one moment with different content.
+    Such rows go into `aside`, each under its code; without `aside` the first rule that is broken raises BadInput. They
+    are: a cell that is not of its declared kind; a row without key, event time or recorded time; one recorded before
+    its event, or later than `now` (UTC; the clock's, unless given); two rows of one claim recorded at one moment with
+    different content (with `first_wins`, all but those that tell what the first one tells); what the contract's
+    `landing` section forbids.
     """
     import pyarrow as pa
 
     _check_times(contract)
     with _duck() as duck:
+        judge = _Judge(duck, source, contract, aside)
         duck.register("source", source.columns.append_column("__row", pa.array(range(1, source.columns.num_rows + 1))))
         cells = ", ".join(f"{_parsed(c, source)} AS {_quoted(c.name)}" for c in contract.columns)
         duck.execute(f"CREATE TEMP TABLE cells AS SELECT {cells}, __row FROM source")
         for column in contract.columns:
-            _require_kind(duck, column, source, contract)
-        _require(
-            duck,
+            _require_kind(judge, column)
+        judge.require(
             f"SELECT __row FROM cells WHERE {_quoted(contract.key)} IS NULL",
-            source,
+            Code.NO_KEY,
             f"have no {contract.key} (the key)",
         )
-        _add_times(duck, source, contract)
-        _require(
-            duck,
+        _require_offsets(judge)
+        _add_times(judge)
+        judge.table = "rows"
+        judge.require(
             f"SELECT __row FROM rows WHERE {RECORDED_AT} < {EVENT_TIME}",
-            source,
+            Code.RECORDED_BEFORE_EVENT,
             "were recorded before the event",
             next_step="correct the row, or the contract's `times`",
         )
-        rows = _ordered(duck, "rows", contract)
-        duck.register("ordered", rows)
-        _require_one_truth(duck, source, contract)
-        return rows
+        _require_past(judge, now or datetime.now(UTC))
+        _require_landing(judge)
+        _require_one_truth(judge, first_wins=first_wins)
+        return _ordered(duck, "rows", contract)
 
 
 def merge_files(files: list[Path], contract: Contract) -> "pa.Table":
@@ -81,19 +98,26 @@ def merge_files(files: list[Path], contract: Contract) -> "pa.Table":
         return _ordered(duck, "rows", contract)
 
 
-def count_conflicts(known: "pa.Table", arriving: "pa.Table", contract: Contract) -> int:
-    """Return how many moments of claims (key, recorded at) say something else in `arriving` than in `known`."""
+def compare_rows(known: "pa.Table", arriving: "pa.Table", contract: Contract) -> list[bool | None]:
+    """Say of each arriving row whether `known` holds it: None is no, False is that its moment is told differently.
+
+    A moment of a claim is its key and recorded time.
+    """
+    import pyarrow as pa
+
+    key = _quoted(contract.key)
+    rest = [_quoted(name) for name in log_columns(contract)]
+    same = " AND ".join(f"known.{name} IS NOT DISTINCT FROM arriving.{name}" for name in rest)
     with _duck() as duck:
         duck.register("known", known)
-        duck.register("arriving", arriving)
-        key = _quoted(contract.key)
-        rest = [_quoted(name) for name in log_columns(contract)]
-        differs = " OR ".join(f"known.{name} IS DISTINCT FROM arriving.{name}" for name in rest)
-        found = duck.execute(
-            f"SELECT count(*) FROM (SELECT DISTINCT arriving.{key}, arriving.{RECORDED_AT} FROM known JOIN arriving"
-            f" ON known.{key} = arriving.{key} AND known.{RECORDED_AT} = arriving.{RECORDED_AT} WHERE {differs})"
-        ).fetchall()[0]
-        return int(found[0])
+        duck.register("arriving", arriving.append_column("__row", pa.array(range(arriving.num_rows))))
+        found = dict(
+            duck.execute(
+                f"SELECT arriving.__row, bool_or({same}) FROM known JOIN arriving ON known.{key} = arriving.{key}"
+                f" AND known.{RECORDED_AT} = arriving.{RECORDED_AT} GROUP BY ALL"
+            ).fetchall()
+        )
+    return [found.get(row) for row in range(arriving.num_rows)]
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
@@ -139,25 +163,90 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _require_kind(duck: Any, column: Column, source: SourceTable, contract: Contract) -> None:
+class _Judge:
+    """Applies one rule after the other to the rows at hand: a broken one raises, or sets its rows aside."""
+
+    def __init__(self, duck: Any, source: SourceTable, contract: Contract, aside: SetAside | None) -> None:
+        self.duck, self.source, self.contract, self.aside = duck, source, contract, aside
+        self.table = "cells"
+
+    def require(
+        self, rows: str, code: Code, what: str, next_step: str = "complete the row, or leave it out", **expected: str
+    ) -> None:
+        """Go on without the rows that the query finds. Raises BadInput when it finds any and none may be set aside."""
+
+        def refusal(count: int, first: int) -> BadInput:
+            return BadInput(
+                f"{self.source.path}: {count:,} of {self.source.columns.num_rows:,} rows {what}"
+                f" (first at {self.source.place(first)})",
+                next_step=next_step,
+                count=count,
+                first_row=first,
+                code=str(code),
+                **expected,
+            )
+
+        self.settle(rows, code, refusal)
+
+    def settle(self, rows: str, code: Code, refusal: Callable[[int, int], BadInput]) -> None:
+        """Set aside the rows that the query finds, or raise what `refusal` makes of their count and the first."""
+        found = sorted(row for (row,) in self.duck.execute(f"SELECT DISTINCT __row FROM ({rows})").fetchall())
+        if not found:
+            return
+        if self.aside is None:
+            raise refusal(len(found), found[0])
+        places = [row - 1 for row in found]
+        self.aside.add(code, self.source.columns.take(places), self.contract.key, found)
+        self.duck.execute(f"DELETE FROM {self.table} WHERE __row IN ({', '.join(map(str, found))})")
+
+
+def _require_kind(judge: _Judge, column: Column) -> None:
     if column.kind is Kind.CATEGORY:
         return
+    source = judge.source
     name, is_text = _quoted(column.name), source.is_text(column.name)
-    unreadable = f"cells.{name} IS NULL OR NOT isfinite(cells.{name})"
-    count, first = duck.execute(
-        f"SELECT count(*), min(__row) FROM cells JOIN source USING (__row)"
-        f" WHERE ({_presence(column, f'source.{name}', is_text)}) AND ({unreadable})"
-    ).fetchall()[0]
-    if count:
-        raise BadInput(
-            f'expectations/{contract.dataset}/contract.yaml: column "{column.name}" is declared a {column.kind}, but'
-            f" {count:,} of {source.columns.num_rows:,} values in {source.path} are not",
+
+    def refusal(count: int, first: int) -> BadInput:
+        return BadInput(
+            f'expectations/{judge.contract.dataset}/contract.yaml: column "{column.name}" is declared a {column.kind},'
+            f" but {count:,} of {source.columns.num_rows:,} values in {source.path} are not",
             expected=f"{_SPELLED[column.kind]}, or an empty cell",
             arrived=f"something else (first at {source.place(first)})",
             next_step=f'correct the file, or declare what means "not known" by `missing: […]` for "{column.name}"',
             column=column.name,
             count=count,
             first_row=first,
+            code=str(Code.NOT_ITS_KIND),
+        )
+
+    judge.settle(
+        f"SELECT __row FROM cells JOIN source USING (__row) WHERE ({_presence(column, f'source.{name}', is_text)})"
+        f" AND (cells.{name} IS NULL OR NOT isfinite(cells.{name}))",
+        Code.NOT_ITS_KIND,
+        refusal,
+    )
+
+
+def _require_offsets(judge: _Judge) -> None:
+    """Hold the written times to the offsets that the contract allows; typed times of Parquet carry none to judge."""
+    offsets = judge.contract.landing.offsets
+    if offsets is Offsets.ANY:
+        return
+    for column in judge.contract.columns:
+        if column.role is not Role.TIME or column.kind is not Kind.TIMESTAMP or not judge.source.is_text(column.name):
+            continue
+        name = _quoted(column.name)
+        if offsets is Offsets.REQUIRED:
+            wrong, told = f"NOT regexp_matches(source.{name}, '{_OFFSET}')", "without a UTC offset"
+        else:
+            wrong = f"regexp_matches(source.{name}, '{_OFFSET}') AND NOT regexp_matches(source.{name}, '{_UTC}')"
+            told = "in another time zone than UTC"
+        judge.require(
+            f"SELECT __row FROM cells JOIN source USING (__row)"
+            f" WHERE contains(source.{name}, ':') AND cells.{name} IS NOT NULL AND {wrong}",
+            Code.OTHER_TIME_ZONE,
+            f"state {column.name} {told}",
+            next_step="export it with the offset, or change the contract's `landing: {offsets: …}`",
         )
 
 
@@ -172,63 +261,114 @@ def _check_times(contract: Contract) -> None:
             )
 
 
-def _add_times(duck: Any, source: SourceTable, contract: Contract) -> None:
+def _add_times(judge: _Judge) -> None:
     import duckdb
 
-    wanted = {EVENT_TIME: ("event", contract.times.event), RECORDED_AT: ("recorded", contract.times.recorded)}
-    selected = ["*"]
-    for name, (which, expression) in wanted.items():
+    duck, contract = judge.duck, judge.contract
+    wanted = {
+        EVENT_TIME: ("event", contract.times.event, Code.NO_EVENT_TIME),
+        RECORDED_AT: ("recorded", contract.times.recorded, Code.NO_RECORDED_TIME),
+    }
+    named = "" if SOURCE_NAME in contract.names else f", {_text(judge.source.name)} AS {SOURCE_NAME}"
+    selected = ["* EXCLUDE (source_name)" if named else "*"]
+    for name, (which, expression, _) in wanted.items():
         if name in contract.names:
             continue
         selected.append(f"TRY(CAST(({expression}) AS TIMESTAMP)) AS {name}")
         try:
-            duck.execute(f"SELECT {selected[-1]} FROM cells LIMIT 0")
+            duck.execute(f"SELECT {selected[-1]} FROM (SELECT *{named} FROM cells) LIMIT 0")
         except duckdb.Error as error:
             raise BadInput(
                 f"expectations/{contract.dataset}/contract.yaml: `times.{which}` is not an expression over the columns",
                 arrived=str(error).splitlines()[0],
                 next_step="correct the expression (DuckDB SQL over the declared columns)",
             ) from None
-    duck.execute(f"CREATE TEMP TABLE rows AS SELECT {', '.join(selected)} FROM cells")
-    for name, (which, _) in wanted.items():
-        _require(
-            duck,
+    duck.execute(f"CREATE TEMP TABLE rows AS SELECT {', '.join(selected)} FROM (SELECT *{named} FROM cells)")
+    judge.table = "rows"
+    for name, (which, _, code) in wanted.items():
+        judge.require(
             f"SELECT __row FROM rows WHERE {name} IS NULL OR NOT isfinite({name})",
-            source,
+            code,
             f"have no {name} (the contract's `times.{which}`)",
             next_step="complete the columns it is computed from, or correct the expression",
         )
 
 
-def _require(
-    duck: Any, rows: str, source: SourceTable, what: str, next_step: str = "complete the row, or leave it out"
-) -> None:
-    """Raise unless the query finds no row."""
-    count, first = duck.execute(f"SELECT count(*), min(__row) FROM ({rows})").fetchall()[0]
-    if count:
-        raise BadInput(
-            f"{source.path}: {count:,} of {source.columns.num_rows:,} rows {what} (first at {source.place(first)})",
-            next_step=next_step,
-            count=count,
-            first_row=first,
+def _require_past(judge: _Judge, now: datetime) -> None:
+    skew = timedelta(minutes=judge.contract.landing.clock_skew_minutes)
+    latest = (now.astimezone(UTC) + skew).replace(tzinfo=None)
+    judge.require(
+        f"SELECT __row FROM rows WHERE {RECORDED_AT} > TIMESTAMP '{latest.isoformat(sep=' ')}'",
+        Code.RECORDED_IN_FUTURE,
+        "were recorded in the future",
+        next_step="correct the row or this machine's clock, or land it when its time has come",
+    )
+
+
+def _require_landing(judge: _Judge) -> None:
+    """Hold the rows to the kinds of events, units and bounds that the contract states."""
+    landing = judge.contract.landing
+    if landing.event_kinds:
+        known = ", ".join(map(_text, landing.event_kinds.known))
+        column = landing.event_kinds.column
+        judge.require(
+            f"SELECT __row FROM rows WHERE {_quoted(column)} IS NULL OR {_quoted(column)} NOT IN ({known})",
+            Code.UNKNOWN_EVENT_KIND,
+            f"are of an unknown kind of event ({column})",
+            next_step="correct the row, or add the kind to the contract's `landing: {event_kinds: …}`",
+            expected=f"one of {', '.join(landing.event_kinds.known)}",
         )
+    for column, bounds in landing.bounds.items():
+        name = _quoted(column)
+        if bounds.unit is not None and bounds.stated_in is not None:
+            judge.require(
+                f"SELECT __row FROM rows WHERE {name} IS NOT NULL"
+                f" AND {_quoted(bounds.stated_in)} IS DISTINCT FROM {_text(bounds.unit)}",
+                Code.OTHER_UNIT,
+                f"state {column} in another unit ({bounds.stated_in})",
+                next_step="convert the amount where it is exported, and state its unit",
+                expected=bounds.unit,
+            )
+        outside = [
+            f"{name} {sign} {limit!r}"
+            for sign, limit in (("<", bounds.at_least), (">", bounds.at_most))
+            if limit is not None
+        ]
+        if outside:
+            judge.require(
+                f"SELECT __row FROM rows WHERE {' OR '.join(outside)}",
+                Code.OUT_OF_BOUNDS,
+                f"hold a {column} out of bounds",
+                next_step="correct the row (another unit?), or the contract's `landing: {bounds: …}`",
+                expected=f"{bounds.at_least} to {bounds.at_most}",
+            )
 
 
-def _require_one_truth(duck: Any, source: SourceTable, contract: Contract) -> None:
-    key = _quoted(contract.key)
-    moments = f"SELECT {key}, {RECORDED_AT} FROM ordered GROUP BY ALL HAVING count(*) > 1"
-    count, first = duck.execute(
-        f"SELECT count(*), min(rows.__row) FROM rows JOIN ({moments}) USING ({key}, {RECORDED_AT})"
-    ).fetchall()[0]
-    if count:
-        raise BadInput(
+def _require_one_truth(judge: _Judge, *, first_wins: bool) -> None:
+    key, source = _quoted(judge.contract.key), judge.source
+    contents = ", ".join(_quoted(name) for name in log_columns(judge.contract))
+    moments = (
+        f"SELECT {key}, {RECORDED_AT} FROM (SELECT DISTINCT {contents} FROM rows) GROUP BY ALL HAVING count(*) > 1"
+    )
+
+    def refusal(count: int, first: int) -> BadInput:
+        return BadInput(
             f"{source.path}: {count:,} rows tell one claim at one recorded time in different ways"
             f" (first at {source.place(first)})",
-            expected=f"one content for each `{contract.key}` and recorded time",
+            expected=f"one content for each `{judge.contract.key}` and recorded time",
             next_step="keep the true row, or record the correction at a later time",
             count=count,
             first_row=first,
+            code=str(Code.TWO_TRUTHS),
         )
+
+    differing = f"SELECT __row FROM rows JOIN ({moments}) USING ({key}, {RECORDED_AT})"
+    if first_wins:
+        differing = (
+            f"SELECT __row FROM (SELECT __row, row({contents}) AS told, first_value(row({contents})) OVER"
+            f" (PARTITION BY {key}, {RECORDED_AT} ORDER BY __row) AS first FROM rows) WHERE told IS DISTINCT FROM first"
+        )
+    judge.settle(differing, Code.TWO_TRUTHS, refusal)
 
 
 def _ordered(duck: Any, table: str, contract: Contract) -> "pa.Table":

@@ -1,4 +1,4 @@
-"""Read a claims file (.csv, .jsonl or .ndjson, each also .gz, and .parquet) into the columns its contract names.
+"""Read a claims file (.csv, .jsonl, .ndjson, each also .gz or .zst, and .parquet) into the columns of its contract.
 
 Cells of text files stay text here: parsing them is the log's business. What is structurally wrong stops the reading
 with one sentence naming file, line or column, never a cell. A UTF-8 byte-order mark before a CSV header that otherwise
@@ -6,18 +6,17 @@ matches is noise of the exporting program: it is ignored with a warning. A mark 
 """
 
 import csv
-import gzip
 import hashlib
 import json
 import logging
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.contract import Contract, Kind
+from fraud_ml.data.sources.compression import unpacked, without_suffix
 from fraud_ml.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
@@ -32,13 +31,14 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical ba
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A file's claims: the contract's columns in its order. Text, unless a Parquet file holds numbers or timestamps."""
+    """Claims as they were written: the contract's columns in its order. Text, unless Parquet holds numbers or times."""
 
-    path: Path
+    path: str  # the file, the address or the messages they stand in
     columns: "pa.Table"
-    digest: str  # SHA-256 of the file's bytes
+    digest: str  # SHA-256 of the bytes they were read from
     lines: bool  # whether row n (from 1) stands in line n + `header_lines`
     header_lines: int = 1
+    name: str = ""  # what a batch's manifest says of its source
 
     def is_text(self, name: str) -> bool:
         return str(self.columns.schema.field(name).type) == "string"
@@ -50,11 +50,7 @@ class SourceTable:
 
 def read_file(path: Path, contract: Contract) -> SourceTable:
     """Return the file's columns. Raises BadInput when the file is not one that the contract describes."""
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if suffix not in _READERS:
-        raise BadInput(
-            f"{path}: no way to read such a file", expected=f"a name ending in {', '.join(_READERS)}, or these with .gz"
-        )
+    require_suffix(str(path))
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
@@ -63,36 +59,43 @@ def read_file(path: Path, contract: Contract) -> SourceTable:
         raise BadInput(f"{path}: a folder, not a file", next_step="name one file in it") from None
     except OSError as error:
         raise Unavailable(f"{path} cannot be read ({error.strerror})") from None
-    content = _unpack(path, raw) if path.name.endswith(".gz") else raw
+    return read_content(str(path), raw, contract, name=path.name)
+
+
+def read_content(path: str, raw: bytes, contract: Contract, *, name: str = "") -> SourceTable:
+    """Return the columns of a file's bytes; `path` says how they are written and where to look.
+
+    Raises BadInput when they are not what the contract describes.
+    """
+    read = _READERS[require_suffix(path)]
+    content = unpacked(path, raw)
     if not content.strip():
         raise BadInput(f"{path}: the file is empty", expected="a header and claims", next_step="export it again")
-    columns, lines, header_lines = _READERS[suffix](path, content, contract)
+    columns, lines, header_lines = read(path, content, contract)
     if columns.num_rows == 0:
         raise BadInput(f"{path}: a header but no claims", expected="at least one row", next_step="export it again")
-    return SourceTable(path, columns, hashlib.sha256(raw).hexdigest(), lines, header_lines)
+    return SourceTable(path, columns, hashlib.sha256(raw).hexdigest(), lines, header_lines, name or path)
 
 
-def _unpack(path: Path, raw: bytes) -> bytes:
-    if not raw:
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except EOFError:
+def can_read(path: str) -> bool:
+    """Say whether a file of that name is one that holds claims."""
+    return PurePosixPath(without_suffix(path)).suffix.lower() in _READERS
+
+
+def require_suffix(path: str) -> str:
+    """Return the suffix that says how the file is written. Raises BadInput when it is none of ours."""
+    if not can_read(path):
         raise BadInput(
-            f"{path}: the gzip file is cut off",
-            expected="its end-of-stream marker",
-            next_step="copy the whole file again",
-        ) from None
-    except (gzip.BadGzipFile, zlib.error):
-        raise BadInput(
-            f"{path}: damaged, or not gzip", expected="a whole gzip file", next_step="copy it again"
-        ) from None
+            f"{path}: no way to read such a file",
+            expected=f"a name ending in {', '.join(_READERS)}, or these with .gz or .zst",
+        )
+    return PurePosixPath(without_suffix(path)).suffix.lower()
 
 
 # --- CSV ------------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, content: bytes, contract: Contract) -> "tuple[pa.Table, bool, int]":
+def _read_csv(path: str, content: bytes, contract: Contract) -> "tuple[pa.Table, bool, int]":
     import pyarrow as pa
     import pyarrow.csv as arrow_csv
 
@@ -141,14 +144,14 @@ def _read_csv(path: Path, content: bytes, contract: Contract) -> "tuple[pa.Table
     return table, text.count(b"\n") == table.num_rows + 1, 1
 
 
-def _without_mark(path: Path, content: bytes) -> tuple[bytes, bool]:
+def _without_mark(path: str, content: bytes) -> tuple[bytes, bool]:
     for mark, encoding in _OTHER_MARKS.items():
         if content.startswith(mark):
             raise BadInput(f"{path}:1: written in {encoding}", expected="UTF-8", next_step="save it as UTF-8")
     return content.removeprefix(_UTF8_MARK), content.startswith(_UTF8_MARK)
 
 
-def _as_utf8(path: Path, content: bytes, encoding: str) -> bytes:
+def _as_utf8(path: str, content: bytes, encoding: str) -> bytes:
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -165,7 +168,7 @@ def _as_utf8(path: Path, content: bytes, encoding: str) -> bytes:
     return content if encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else text.encode()
 
 
-def _check_delimiter(path: Path, first_line: str, header: list[str], contract: Contract) -> None:
+def _check_delimiter(path: str, first_line: str, header: list[str], contract: Contract) -> None:
     names = set(contract.names)
     declared = contract.source.delimiter
 
@@ -183,9 +186,9 @@ def _check_delimiter(path: Path, first_line: str, header: list[str], contract: C
         )
 
 
-def _check_header(path: Path, header: list[str], contract: Contract, *, line: int | None, marked: bool = False) -> None:
+def _check_header(path: str, header: list[str], contract: Contract, *, line: int | None, marked: bool = False) -> None:
     """Raise unless the header holds exactly the contract's columns; their order is free."""
-    where = f"{path}:{line}" if line else str(path)
+    where = f"{path}:{line}" if line else path
     after_mark = " (after its UTF-8 byte-order mark)" if marked else ""
     known = set(contract.names)
     found = known.intersection(header)
@@ -219,7 +222,7 @@ def _check_header(path: Path, header: list[str], contract: Contract, *, line: in
         )
 
 
-def _check_quotes(path: Path, text: bytes) -> None:
+def _check_quotes(path: str, text: bytes) -> None:
     if text.count(b'"') % 2:
         odd = (number for number, line in enumerate(text.split(b"\n"), start=1) if line.count(b'"') % 2)
         line_number = next(odd, 1)
@@ -239,7 +242,7 @@ def _line_of_record(text: bytes, number: int) -> int | None:
 # --- JSON lines -----------------------------------------------------------------------------------------------------
 
 
-def _read_json_lines(path: Path, content: bytes, contract: Contract) -> "tuple[pa.Table, bool, int]":
+def _read_json_lines(path: str, content: bytes, contract: Contract) -> "tuple[pa.Table, bool, int]":
     """One object a line; numbers keep their spelling; a name that a line leaves out is a missing cell."""
     import pyarrow as pa
 
@@ -258,25 +261,29 @@ def _read_json_lines(path: Path, content: bytes, contract: Contract) -> "tuple[p
     return table, blank == 0, 0
 
 
-def _parse_json_line(path: Path, number: int, line: str) -> dict[str, str | None]:
+def _parse_json_line(path: str, number: int, line: str) -> dict[str, str | None]:
+    return parse_json_object(f"{path}:{number}", line)
+
+
+def parse_json_object(place: str, text: str) -> dict[str, str | None]:
+    """Return one claim written as a flat JSON object, numbers as they were spelled. Raises BadInput naming `place`."""
+
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            raise BadInput(f"{path}:{number}: a name stands twice in the object", next_step="keep one of them")
+            raise BadInput(f"{place}: a name stands twice in the object", next_step="keep one of them")
         return dict(pairs)
 
     try:
-        row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
+        row = json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=once)
     except json.JSONDecodeError as error:
-        raise BadInput(
-            f"{path}:{number}: not valid JSON (column {error.colno})", next_step="one object a line"
-        ) from None
+        raise BadInput(f"{place}: not valid JSON (column {error.colno})", next_step="one object a line") from None
+    except RecursionError:
+        raise BadInput(f"{place}: nested too deeply", expected="one flat object") from None
     if not isinstance(row, dict):
-        raise BadInput(f"{path}:{number}: not a JSON object", expected="one object a line", arrived=type(row).__name__)
+        raise BadInput(f"{place}: not a JSON object", expected="one object a line", arrived=type(row).__name__)
     for name, value in row.items():
         if isinstance(value, dict | list):
-            raise BadInput(
-                f"{path}:{number}: a nested value in column {_listed([name])}", expected="text, a number or null"
-            )
+            raise BadInput(f"{place}: a nested value in column {_listed([name])}", expected="text, a number or null")
         if isinstance(value, bool):
             row[name] = "true" if value else "false"
     return row
@@ -285,7 +292,7 @@ def _parse_json_line(path: Path, number: int, line: str) -> dict[str, str | None
 # --- Parquet --------------------------------------------------------------------------------------------------------
 
 
-def _read_parquet(path: Path, content: bytes, contract: Contract) -> "tuple[pa.Table, bool, int]":
+def _read_parquet(path: str, content: bytes, contract: Contract) -> "tuple[pa.Table, bool, int]":
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -299,7 +306,7 @@ def _read_parquet(path: Path, content: bytes, contract: Contract) -> "tuple[pa.T
     return pa.table(columns), False, 0
 
 
-def _plain(path: Path, name: str, kind: Kind, values: "pa.ChunkedArray") -> "pa.ChunkedArray":
+def _plain(path: str, name: str, kind: Kind, values: "pa.ChunkedArray") -> "pa.ChunkedArray":
     """Return text; float64 or timestamp[us] (UTC) where such a column is declared and the file holds it."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -336,7 +343,7 @@ def _plain(path: Path, name: str, kind: Kind, values: "pa.ChunkedArray") -> "pa.
     )
 
 
-_READERS: dict[str, Callable[[Path, bytes, Contract], "tuple[pa.Table, bool, int]"]] = {
+_READERS: dict[str, Callable[[str, bytes, Contract], "tuple[pa.Table, bool, int]"]] = {
     ".csv": _read_csv,
     ".jsonl": _read_json_lines,
     ".ndjson": _read_json_lines,

@@ -164,3 +164,21 @@ def test_help_shows_an_example(run: Run, arguments: tuple[str, ...]) -> None:
 
     assert code == 0
     assert "Example: fraud-ml " in out
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "told"),
+    [
+        ("ftp://claims/2025", 2, "no source of claims for ftp:// addresses"),
+        ("kafka://me:secret@host/claims", 2, "not the address of a topic"),
+        ("s3://claims/2025*", 3, "FRAUD_ML_CLAIMS_URL is not set"),
+        ("simulator:?claims=20", 3, "FRAUD_ML_CLAIMS_URL is not set"),
+        ("no/such/file.csv", 2, "no/such/file.csv: no such file"),
+    ],
+)
+def test_source_that_cannot_be_landed_is_one_sentence(run: Run, source: str, code: int, told: str) -> None:
+    ended, out, err = run("land", "motor", source)
+
+    assert (ended, out) == (code, "")
+    assert told in err
+    assert "secret" not in err

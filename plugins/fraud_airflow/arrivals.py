@@ -1,0 +1,143 @@
+"""Waits, deferred, for claims: until the log holds a batch recorded on or after a date, or a prefix holds a new object.
+
+A trigger only wakes its task; the task asks the object store again before it goes on.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import BaseOperator, Context
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from fraud_ml.errors import BadInput, FraudMLError, Unavailable
+from fraud_ml.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_ONE_AT_A_TIME = asyncio.Semaphore(1)
+_LONGEST_PAUSE_S = 300.0
+
+
+class ArrivalTrigger(BaseTrigger):
+    """Wakes its task when the claims are there."""
+
+    def __init__(self, dataset: str, recorded_from: str, prefix: str, newer_than: str, poll_s: float) -> None:
+        super().__init__()
+        self.asked = {
+            "dataset": dataset,
+            "recorded_from": recorded_from,
+            "prefix": prefix,
+            "newer_than": newer_than,
+        }
+        self.poll_s = poll_s
+        self._passed: set[str] = set()  # manifests that were read and are not it: they never change
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "fraud_airflow.arrivals.ArrivalTrigger", {**self.asked, "poll_s": self.poll_s}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        pause_s = self.poll_s
+        while True:
+            try:
+                async with _ONE_AT_A_TIME:
+                    is_there = await asyncio.to_thread(arrived, **self.asked, passed=self._passed) is not None
+                pause_s = self.poll_s
+            except Unavailable as error:
+                is_there = False
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                _LOG.warning("Asking again in %.0f s: %s", pause_s, error)
+            except FraudMLError:
+                is_there = True  # the task meets the same error, and says it where people look
+            if is_there:
+                yield TriggerEvent(self.asked)
+                return
+            await asyncio.sleep(pause_s)
+
+
+class ClaimsArrived(BaseOperator):
+    """Waits without a worker, then returns what arrived: `{"batch": …}` or `{"object": …}`.
+
+    Either `recorded_from` (an ISO date, such as the run's partition key): a batch of `dataset` holds a row recorded on
+    that day or later. Or `prefix` (`s3://bucket/begin of a key`): an object there was written after `newer_than`, an
+    ISO moment, such as `{{ data_interval_start }}`; without an offset it is UTC, and empty means any time.
+    """
+
+    template_fields = ("dataset", "recorded_from", "prefix", "newer_than")
+    ui_color = "#e3f0e6"
+
+    def __init__(
+        self,
+        *,
+        dataset: str = "",
+        recorded_from: str = "",
+        prefix: str = "",
+        newer_than: str = "",
+        poll_s: float = 15.0,
+        waits_at_most: timedelta,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.dataset = dataset
+        self.recorded_from = recorded_from
+        self.prefix = prefix
+        self.newer_than = newer_than
+        self.poll_s = poll_s
+        self.waits_at_most = waits_at_most
+
+    def execute(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, str]:  # noqa: ARG002 - Airflow's names
+        asked = (self.dataset, self.recorded_from, self.prefix, self.newer_than)
+        found = arrived(*asked)
+        if found is None:
+            self.log.info("Not there yet: %s", self.prefix or f"{self.dataset} recorded from {self.recorded_from}")
+            self.defer(trigger=ArrivalTrigger(*asked, self.poll_s), method_name="execute", timeout=self.waits_at_most)
+            raise AssertionError("defer() does not return")
+        return found
+
+
+def arrived(
+    dataset: str, recorded_from: str, prefix: str, newer_than: str, passed: set[str] | None = None
+) -> dict[str, str] | None:
+    """Return the batch or object that is waited for, or None as long as there is none.
+
+    Manifests in `passed` are not read; those that were read in vain are added to it.
+    Raises BadInput when neither or both are asked for or a time cannot be read, Unavailable when S3 is not there.
+    """
+    if bool(prefix) == bool(dataset and recorded_from):
+        raise BadInput("nothing to wait for", expected="either `dataset` and `recorded_from`, or `prefix`")
+    try:
+        day = date.fromisoformat(recorded_from) if recorded_from else None
+        since = datetime.fromisoformat(newer_than) if newer_than else None
+    except ValueError:
+        raise BadInput("the time to wait for cannot be read", expected="an ISO date, or date-time") from None
+    if day is not None:
+        return _batch_from(dataset, day, set() if passed is None else passed)
+    return _object_since(prefix, since)
+
+
+def _batch_from(dataset: str, day: date, passed: set[str]) -> dict[str, str] | None:
+    from fraud_ml.objects import ObjectStore
+
+    settings = Settings.load()
+    store = ObjectStore(settings)
+    listed = store.listing(f"{settings.claims_url.rstrip('/')}/{dataset}/batches/")
+    unread = [item for item in listed if item.url not in passed]
+    for item in sorted(unread, key=lambda item: item.modified, reverse=True):  # the newest first: most likely it
+        batch = json.loads(store.read(item.url))
+        if batch["last_recorded"][:10] >= day.isoformat():
+            return {"batch": str(batch["id"]), "last_recorded": str(batch["last_recorded"])}
+        passed.add(item.url)
+    return None
+
+
+def _object_since(prefix: str, since: datetime | None) -> dict[str, str] | None:
+    from fraud_ml.objects import ObjectStore
+
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=UTC)
+    listed = ObjectStore(Settings.load()).listing(prefix)
+    new = [item for item in listed if since is None or item.modified > since]
+    newest = max(new, key=lambda item: item.modified, default=None)
+    return None if newest is None else {"object": newest.url, "modified": newest.modified.isoformat()}

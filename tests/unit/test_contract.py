@@ -1,0 +1,52 @@
+"""A contract's `landing` section speaks of declared columns, or is refused with file and column."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fraud_ml.contract import BadRows, load_contract
+from fraud_ml.errors import BadInput
+from tests.toy_claims import CONTRACT
+
+
+def load(folder: Path, **landing: Any) -> Any:
+    (folder / "toy").mkdir()
+    (folder / "toy" / "contract.yaml").write_text(yaml.safe_dump({**CONTRACT, "landing": landing}))
+    return load_contract("toy", folder)
+
+
+def test_landing_section_is_read(tmp_path: Path) -> None:
+    landing = load(
+        tmp_path,
+        bad_rows="quarantine",
+        event_kinds={"column": "garage", "known": ["north"]},
+        bounds={"amount_eur": {"at_least": 0, "unit": "EUR", "stated_in": "fault"}},
+    ).landing
+
+    assert landing.bad_rows is BadRows.QUARANTINE
+    assert landing.columns == ("garage", "amount_eur", "fault")
+
+
+def test_without_it_a_bad_row_refuses_its_file(tmp_path: Path) -> None:
+    assert load(tmp_path).landing.bad_rows is BadRows.REJECT
+
+
+@pytest.mark.parametrize(
+    ("landing", "told"),
+    [
+        ({"bad_rows": "ignore"}, "`landing.bad_rows` does not fit"),
+        ({"event_kinds": {"column": "kind", "known": ["a"]}}, "speaks of column `kind`, which is not among"),
+        ({"bounds": {"amount": {"at_least": 0}}}, "speaks of column `amount`, which is not among"),
+        ({"bounds": {"amount_eur": {"unit": "EUR", "stated_in": "unit"}}}, "speaks of column `unit`"),
+        ({"bounds": {"amount_eur": {"unit": "EUR"}}}, "`unit` and `stated_in` go together"),
+        ({"bounds": {"garage": {"at_least": 0}}}, "`landing.bounds` speaks of column `garage`"),
+        ({"event_kinds": {"column": "garage", "known": []}}, "`landing.event_kinds.known` does not fit"),
+    ],
+)
+def test_section_that_does_not_fit_is_refused(tmp_path: Path, landing: dict[str, Any], told: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        load(tmp_path, **landing)
+    assert told in str(refused.value)
+    assert "contract.yaml" in str(refused.value)
