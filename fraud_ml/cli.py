@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": "fraud_ml.commands.claims:simulate",
     "land": "fraud_ml.commands.claims:land",
     "snapshot": "fraud_ml.commands.claims:snapshot",
+    "backfill": "fraud_ml.commands.backfill:backfill",
     "pin": "fraud_ml.commands.pin:pin",
     "register": "fraud_ml.commands.registry:register",
     "crown": "fraud_ml.commands.registry:crown",

@@ -92,6 +92,16 @@ def _prepare(place: Place, *, command: str) -> Launch:
     return Launch((sys.executable, "-m", "airflow", command), folder=PROJECT, environment=environment)
 
 
+def command_environment(place: Place) -> dict[str, str]:
+    """Return the environment in which Airflow's own commands reach this stack's Airflow.
+
+    Raises Unavailable when the stack has never started one.
+    """
+    if not (place.home / "airflow" / "migrated").is_file():
+        raise Unavailable(f"{place.home} holds no Airflow yet", next_step="start it: fraud-ml stack up")
+    return {**place.base_environment(), **_environment(place)}
+
+
 def _make_ready(place: Place, environment: dict[str, str]) -> None:
     """Write the login and bring the database to this Airflow's version, unless that was done before."""
     home = place.folder_of("airflow")
