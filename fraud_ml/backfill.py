@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from itertools import pairwise
 from statistics import median
 
 from fraud_ml.artifacts import SnapshotManifest
@@ -41,7 +40,7 @@ class State(StrEnum):
     MISSING = "missing"  # make the first version
     FROZEN = "frozen"  # find it and change nothing
     RESTATED = "restated"  # make a revision beside it: rows of its past were landed since
-    EMPTY = "empty"  # be rejected: nothing was recorded by then
+    EMPTY = "empty"  # be rejected, so it is left out: nothing was recorded by then
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class PlannedDate:
 
 @dataclass(frozen=True)
 class Plan:
-    """The dates in the order in which they will run, and the Airflow command that runs them."""
+    """The dates in the order in which they will run, and the command that runs those of which anything is known."""
 
     dataset: str
     dag_id: str
@@ -178,8 +177,15 @@ def plan_backfill(
     pace, pace_basis = _pace(past_seconds or {}, days)
 
     planned = []
-    for before, tick in pairwise((None, *ticks)):
-        as_of = tick.date()
+    before: date | None = None
+    known_ticks = [tick for tick in ticks if _rows_until(days, tick.date())]
+    if not known_ticks:
+        raise BadInput(
+            f"nothing of `{contract.dataset}` was recorded by {ticks[-1].date()}",
+            expected=f"--to {min(days)} or later" if days else "landed claims",
+            next_step="choose such a range, or land the earlier claims",
+        )
+    for as_of in (tick.date() for tick in ticks):
         known = [version for version in versions if version.as_of == as_of.isoformat()]
         state = _state(known, [registry.manifest(version) for version in known], batches, as_of)
         rows = _rows_until(days, as_of)
@@ -191,18 +197,19 @@ def plan_backfill(
                 version=known[-1].name if known else None,
                 has_run=as_of.isoformat() in (past_seconds or {}),
                 rows=rows,
-                new_rows=rows - (_rows_until(days, before.date()) if before else 0),
+                new_rows=rows - (_rows_until(days, before) if before else 0),
                 seconds=round(pace * _seconds_of(rows), 2) if makes else 0.0,
-                new_bytes=round(growth * _bytes_of(days, as_of, since=before and before.date())) if makes else 0,
+                new_bytes=round(growth * _bytes_of(days, as_of, since=before)) if makes else 0,
             )
         )
+        before = as_of
     return Plan(
         dataset=contract.dataset,
         dag_id=f"claims_snapshot_{contract.dataset}",
         order=order,
         max_active=max_active,
-        first_tick=ticks[0],
-        last_tick=ticks[-1],
+        first_tick=known_ticks[0],
+        last_tick=known_ticks[-1],
         dates=tuple(planned if order is Order.OLDEST else reversed(planned)),
         basis=(bytes_basis, pace_basis),
     )

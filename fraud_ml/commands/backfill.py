@@ -45,9 +45,9 @@ def _range(command: _Command) -> _Command:
         click.option(
             "--max-active",
             type=click.IntRange(1, 16),
-            default=2,
+            default=1,
             show_default=True,
-            help="Runs at once. One registry has one writer; a second run starts up meanwhile.",
+            help="Runs at once. One registry has one writer, so more than one is no faster.",
         ),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
     )
@@ -144,14 +144,14 @@ def _past_seconds(settings: Settings, dag_id: str, begin: date, end: date) -> di
 
 
 def _summary(planned: "Plan") -> list[str]:
-    to_make, rejected = planned.to_make, [one for one in planned.dates if one.state == "empty"]
-    there = len(planned.dates) - len(to_make) - len(rejected)
+    to_make, left_out = planned.to_make, [one for one in planned.dates if one.state == "empty"]
+    there = len(planned.dates) - len(to_make) - len(left_out)
     told = [
         f"{len(planned.dates)} as-of dates of {planned.dataset}, {planned.order} first: {there} are frozen already, "
         f"{len(to_make)} to make in about {planned.minutes:.1f} min, {planned.new_bytes / 2**20:.1f} MiB new"
     ]
-    if rejected:
-        told.append(f"nothing was recorded by {', '.join(one.as_of for one in rejected)}: these runs will be rejected")
+    if left_out:
+        told.append(f"left out, as nothing was recorded by then: {', '.join(one.as_of for one in left_out)}")
     told += [f"estimated {sentence}" for sentence in planned.basis]
     told.append(f"fraud-ml stack {planned.command}")
     told.append("(with an Airflow of your own: the same without `fraud-ml stack`.) A backfill promotes nothing.")

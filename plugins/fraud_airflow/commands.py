@@ -94,7 +94,9 @@ class FreezeSnapshot(FraudMLOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         as_of = require_as_of(context.get("partition_key"), context["dag"].dag_id)
         self.arguments = (*self.arguments[:3], as_of.isoformat())
-        return super().execute(context)
+        frozen = super().execute(context)
+        self.log.info("%s: %s", frozen["tag"], "frozen" if frozen["created"] else "was frozen before, nothing changed")
+        return frozen
 
 
 def announcement(frozen: dict[str, Any], *, by_backfill: bool) -> dict[str, Any]:
