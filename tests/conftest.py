@@ -94,7 +94,7 @@ def full_stack() -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def airflow_stack() -> Iterator[Settings]:
-    """Airflow, PostgreSQL and S3 alone, in a folder of its own: a scheduler that may be killed, and no one else's runs."""
+    """Airflow, PostgreSQL and S3 alone, in a folder of its own: a scheduler that a test may kill."""
     with _folder_for_a_stack() as home:
         yield Stack(home).up(["airflow-api", "airflow-scheduler", "airflow-dag-processor", "s3"])
 
