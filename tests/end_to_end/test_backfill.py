@@ -1,6 +1,6 @@
 """Two backfills through a real scheduler that is killed, and a task of which is killed: the past stays what it was.
 
-Only what freezes runs here, on a stack of its own; the last test alone needs the whole platform.
+Only what freezes runs here, on a stack of its own whose scheduler may be killed.
 """
 
 import json
