@@ -170,7 +170,8 @@ def _create(airflow: "AirflowApi", planned: "Plan") -> list[str]:
     active = next((one for one in airflow.backfills(planned.dag_id) if one.is_active), None)
     if active and (active.begin, active.end) == (planned.first_tick, planned.last_tick):
         click.echo(f"backfill {active.id} of the same dates is active: following it", err=True)
-        return [one.as_of for one in planned.dates]
+        known = airflow.runs_of_dates(planned.dag_id, *_days(planned))
+        return [one.as_of for one in planned.dates if one.as_of in known]
     kind = {"newest_first": planned.order is Order.NEWEST, "reprocess": planned.reprocess}
     keys = airflow.backfill_keys(planned.dag_id, planned.first_tick, planned.last_tick, **kind)  # type: ignore[arg-type]
     if keys:
