@@ -65,8 +65,8 @@ def _environment(place: Place) -> dict[str, str]:
             "job_heartbeat_sec": 2,
             "task_instance_heartbeat_timeout": 30,
             "task_instance_heartbeat_timeout_detection_interval": 5,
-            # Tasks of a killed scheduler are nobody's until this check finds its heartbeat 30 s old; by default it looks
-            # at its start, when the heartbeat is still fresh, and then every five minutes.
+            # A killed scheduler's tasks are nobody's until this check finds its heartbeat 30 s old. By default that is
+            # asked once at the start, when the heartbeat is still fresh, and then every five minutes.
             "orphaned_tasks_check_interval": 10,
         },
         "workers": {"min_heartbeat_interval": 2},
