@@ -117,7 +117,7 @@ def contract(dataset: str) -> Contract:
 def landed(airflow_stack: Settings, carclaims: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Both lines' claims in the log: a simulated insurer's of three years and a month, and the real ones."""
     motor = tmp_path_factory.mktemp("simulated") / "motor.parquet"
-    write_rows(simulate("motor", claims=3_000, seed=11, begin=date(2022, 12, 1), end=date(2025, 12, 31)), motor)
+    write_rows(simulate("motor", claims=2_000, seed=11, begin=date(2022, 12, 1), end=date(2025, 12, 31)), motor)
     land(airflow_stack, contract("motor"), motor)
     land(airflow_stack, contract("carclaims"), carclaims)
     return airflow_stack
