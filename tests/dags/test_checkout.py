@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import git
 
 from fraud_airflow.as_of import require_as_of
 from fraud_airflow.checkout import begin_checkout, open_run
@@ -20,6 +19,7 @@ from fraud_ml.artifacts import Champion, SnapshotManifest, Workspace, load
 from fraud_ml.errors import BadInput, Rejected, Unavailable
 from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.settings import PROJECT, Settings
+from tests.dags.conftest import git
 
 AS_OF = date(2024, 2, 29)
 Open = Callable[..., dict[str, Any]]

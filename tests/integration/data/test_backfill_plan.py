@@ -1,12 +1,13 @@
 """What a plan tells of a real log and registry, and that what it tells comes true."""
 
 import json
+import subprocess
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Command
 
 from fraud_ml.backfill import Order, Plan, State, plan_backfill
 from fraud_ml.contract import Contract
@@ -19,6 +20,7 @@ from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
 pytestmark = pytest.mark.stack
+Command = Callable[..., subprocess.Popen[str]]
 BEGIN, END = date(2024, 1, 1), date(2024, 4, 30)
 
 
