@@ -81,13 +81,13 @@ def fraud_ml(settings: Settings, *arguments: str) -> "subprocess.CompletedProces
     return done
 
 
-def wait_for(what: Callable[[], Any], *, limit_s: float) -> Any:
+def wait_for(what: Callable[[], Any], *, limit_s: float, pause_s: float = 0.1) -> Any:
     """Return the first truthy answer."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         if found := what():
             return found
-        time.sleep(0.05)
+        time.sleep(pause_s)
     raise AssertionError(f"not within {limit_s} s")
 
 
@@ -103,6 +103,22 @@ def freezing(home: Path) -> psutil.Process | None:
         except psutil.Error:
             continue
     return None
+
+
+def kill_task(home: Path) -> tuple[str, str] | None:
+    """Kill Airflow's process for a task that freezes, and return the task's dataset and date.
+
+    The command that it had started lives on, as after an out-of-memory kill.
+    """
+    try:
+        command = freezing(home)
+        if command is None:
+            return None
+        dataset, as_of = command.cmdline()[5:7]
+        command.parent().kill()
+    except (psutil.Error, AttributeError, ValueError):  # it ended by itself meanwhile
+        return None
+    return dataset, as_of
 
 
 def scheduler_pid(settings: Settings) -> int | None:
@@ -141,19 +157,16 @@ def story(landed: Settings) -> Story:
         )
         fraud_ml(landed, "stack", *shlex.split(planned["command"]))
 
-    wait_for(lambda: told.succeeded() >= 4, limit_s=LIMIT_S)
-    assert wait_for(lambda: freezing(landed.home), limit_s=60)
+    wait_for(lambda: told.succeeded() >= 4, limit_s=LIMIT_S, pause_s=0.5)
+    wait_for(lambda: freezing(landed.home), limit_s=60)
     pid = scheduler_pid(landed)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     told.scheduler_pids.append(pid)
     done = told.succeeded()
-    wait_for(lambda: told.succeeded() >= done + 4, limit_s=LIMIT_S)
-
-    command = wait_for(lambda: freezing(landed.home), limit_s=60)
-    told.killed_dates.append((command.cmdline()[5], command.cmdline()[6]))
-    command.parent().kill()  # Airflow's process for the task; the command that it had started lives on
-    wait_for(lambda: told.succeeded() == sum(DATES.values()), limit_s=LIMIT_S)
+    wait_for(lambda: told.succeeded() >= done + 4, limit_s=LIMIT_S, pause_s=0.5)
+    told.killed_dates.append(wait_for(lambda: kill_task(landed.home), limit_s=60))
+    wait_for(lambda: told.succeeded() == sum(DATES.values()), limit_s=LIMIT_S, pause_s=0.5)
     successor = scheduler_pid(landed)
     assert successor is not None
     told.scheduler_pids.append(successor)
