@@ -115,8 +115,11 @@ def kill_task(home: Path) -> tuple[str, str] | None:
         if command is None:
             return None
         dataset, as_of = command.cmdline()[5:7]
-        command.parent().kill()
-    except (psutil.Error, AttributeError, ValueError):  # it ended by itself meanwhile
+        task = command.parent()
+        if task is None or task.environ().get("FRAUD_ML_HOME") != str(home):
+            return None  # an orphan: its task is dead already
+        task.kill()
+    except (psutil.Error, ValueError):  # it ended by itself meanwhile
         return None
     return dataset, as_of
 
