@@ -21,7 +21,8 @@ from fraud_ml.settings import Settings
 
 pytestmark = pytest.mark.stack
 Command = Callable[..., subprocess.Popen[str]]
-BEGIN, END = date(2024, 1, 1), date(2024, 4, 30)
+BEGIN, END = date(2024, 2, 1), date(2024, 4, 30)
+BEFORE_THE_LOG = date(2024, 1, 1)
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_rows_are_those_recorded_by_each_date_and_nothing_is_written(
     planned = plan(landed, motor)
     by_then = {
         day: int((motor_rows["recorded_at"] < pd.Timestamp(day) + pd.Timedelta(days=1)).sum())
-        for day in ("2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01")
+        for day in ("2024-02-01", "2024-03-01", "2024-04-01")
     }
     assert {one.as_of: one.rows for one in planned.dates} == by_then
     assert sum(one.new_rows for one in planned.dates) == len(motor_rows)
@@ -61,23 +62,18 @@ def test_rows_are_those_recorded_by_each_date_and_nothing_is_written(
     assert ObjectStore(landed).below(landed.claims_url) == objects
 
 
-def test_date_before_the_log_is_told_and_left_out_of_the_command(
-    place: Settings, motor: Contract, motor_rows: pd.DataFrame, tmp_path: Path
-) -> None:
-    path = tmp_path / "later.parquet"
-    write_rows(motor_rows[motor_rows["recorded_at"] >= "2024-01-02"], path)
-    land(place, motor, path)
-    planned = plan(place, motor)
+def test_date_before_the_log_is_told_and_left_out_of_the_command(landed: Settings, motor: Contract) -> None:
+    planned = plan_backfill(landed, motor, BEFORE_THE_LOG, END)
     assert states(planned)["2024-01-01"] is State.EMPTY
     assert planned.arguments[planned.arguments.index("--from-date") + 1] == "2024-02-01"
     with pytest.raises(BadInput, match=r"nothing of `motor` was recorded by 2024-01-01"):
-        plan_backfill(place, motor, date(2024, 1, 1), date(2024, 1, 31))
+        plan_backfill(landed, motor, BEFORE_THE_LOG, date(2024, 1, 31))
 
 
 def test_frozen_dates_cost_nothing_and_the_order_is_the_asked_one(landed: Settings, motor: Contract) -> None:
     freeze(landed, motor, date(2024, 2, 1))
     planned = plan(landed, motor, order=Order.NEWEST)
-    assert [one.as_of for one in planned.dates] == ["2024-04-01", "2024-03-01", "2024-02-01", "2024-01-01"]
+    assert [one.as_of for one in planned.dates] == ["2024-04-01", "2024-03-01", "2024-02-01"]
     assert states(planned)["2024-02-01"] is State.FROZEN
     assert "2024-02-01" not in {one.as_of for one in planned.to_make}
     assert planned.minutes > 0
@@ -98,15 +94,15 @@ def test_late_rows_change_the_dates_from_their_recording_on_and_none_before(
     again = {as_of: freeze(landed, motor, date.fromisoformat(as_of)) for as_of in before}
     assert [as_of for as_of in again if again[as_of].created] == ["2024-04-01"]
     assert again["2024-04-01"].tag == "claims/motor/2024-04-01.r2"
-    for as_of in ("2024-01-01", "2024-02-01", "2024-03-01"):
+    for as_of in ("2024-02-01", "2024-03-01"):
         assert again[as_of].manifest == before[as_of].manifest
     assert set(states(plan(landed, motor)).values()) == {State.FROZEN}
 
 
 def test_estimated_bytes_are_near_to_those_that_a_backfill_stores(landed: Settings, motor: Contract) -> None:
-    freeze(landed, motor, date(2024, 1, 1))  # what the estimate is scaled by
+    freeze(landed, motor, date(2024, 2, 1))  # what the estimate is scaled by
     planned = plan(landed, motor)
-    assert f"scaled by claims/motor/2024-01-01, which has {size(landed, '2024-01-01'):,}" in planned.basis[0]
+    assert f"scaled by claims/motor/2024-02-01, which has {size(landed, '2024-02-01'):,}" in planned.basis[0]
     cache = SnapshotRegistry(landed).cache
     before = stored(cache)
     for one in planned.to_make:
@@ -126,8 +122,10 @@ def stored(cache: Path) -> int:
 def test_size_of_a_version_is_that_of_its_files(landed: Settings, motor: Contract, tmp_path: Path) -> None:
     freeze(landed, motor, date(2024, 2, 1))
     registry = SnapshotRegistry(landed)
-    registry.materialise(registry.version("motor", "2024-02-01"), tmp_path)
-    files = [path for path in (*tmp_path.glob("log/*"), tmp_path / "manifest.json") if path.is_file()]
+    folder = tmp_path / "version"
+    folder.mkdir()
+    registry.materialise(registry.version("motor", "2024-02-01"), folder)
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert size(landed, "2024-02-01") == sum(path.stat().st_size for path in files)
 
 
@@ -151,11 +149,11 @@ def test_commands_print_json_a_command_line_and_how_to_start_it(landed: Settings
     told = command("backfill", "plan", "motor", "--from", BEGIN, "--to", END, "--json")
     answer = json.loads(told.communicate()[0])
     assert told.returncode == 0
-    assert [one["state"] for one in answer["dates"]] == ["missing"] * 4
-    assert answer["command"].startswith("airflow backfill create --dag-id claims_snapshot_motor --from-date 2024-01-01")
+    assert [one["state"] for one in answer["dates"]] == ["missing"] * 3
+    assert answer["command"].startswith("airflow backfill create --dag-id claims_snapshot_motor --from-date 2024-02-01")
     shown, _ = (people := command("backfill", "plan", "motor", "--from", BEGIN, "--to", END)).communicate()
     assert people.returncode == 0
-    assert "4 as-of dates of motor, oldest first: 0 are frozen already, 4 to make" in shown
+    assert "3 as-of dates of motor, oldest first: 0 are frozen already, 3 to make" in shown
     assert f"fraud-ml stack {answer['command']}" in shown
     started = command("backfill", "start", "motor", "--from", BEGIN, "--to", END)
     _, said = started.communicate()
