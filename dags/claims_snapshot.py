@@ -6,8 +6,12 @@ The snapshot is announced as an asset under the same key, which starts `fraud_re
 
 | you want | do |
 |---|---|
-| the past | `airflow backfill create --dag-id claims_snapshot_<dataset> --from-date … --to-date …` |
+| to see what a backfill would do | `fraud-ml backfill plan <dataset> --from … --to …` |
+| the past | `fraud-ml backfill start …`, or the `airflow backfill create …` that the plan prints |
 | one date | trigger over the API with `partition_key: YYYY-MM-DD` |
+
+**A backfill never promotes.** It freezes, and says so in its asset event; a retraining that it wakes ends once its
+candidate is registered. Killed, it goes on; started again, it makes only what is missing or failed.
 
 A run without a key is refused. Rejected input fails at once; a server that does not answer is asked again.
 """
@@ -28,7 +32,7 @@ def claims_snapshot(line: Line) -> DAG:
         doc_md=__doc__,
         schedule=CronPartitionTimetable(line.cron, timezone="UTC", key_format="%Y-%m-%d"),
         catchup=False,
-        max_active_runs=1,  # one registry, one writer
+        max_active_runs=1,  # one registry, one writer; a backfill has a bound of its own, and the same writer
         rerun_with_latest_version=True,  # a date's bytes are fixed by the claim log; newer code can only mend
         tags=["fraud", "snapshot", line.dataset],
         default_args={

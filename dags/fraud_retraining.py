@@ -9,6 +9,10 @@ Started by a new snapshot, for the same as-of date (the partition key).
    have signed the candidate's digest (`fraud-ml approve`).
 4. **promote** writes decision and message in one transaction; **acknowledgement** waits for the scorer's answer.
 
+Where a **backfill** froze the snapshot, the run ends after `register`: approval and all that follows are skipped,
+nobody is asked, and no champion is to be beaten, since today's has learned from what came after the date. To promote a
+model of that date, trigger this DAG for it over the API.
+
 Every task may be cleared at any time: what was done is found, not done again.
 """
 

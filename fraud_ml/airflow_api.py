@@ -1,9 +1,9 @@
-"""Start DAG runs over Airflow's REST API and read how they go; the library never imports airflow itself."""
+"""Start DAG runs and backfills over Airflow's REST API, and read how they go; the library never imports airflow."""
 
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from fraud_ml.errors import Unavailable
@@ -43,6 +43,17 @@ class Run:
         return self.state == "success"
 
 
+@dataclass(frozen=True)
+class Backfill:
+    """A backfill that Airflow knows. It stays active for up to half a minute after its last run has ended."""
+
+    id: int
+    dag_id: str
+    begin: datetime
+    end: datetime
+    is_active: bool
+
+
 class AirflowApi:
     """A logged-in client. Every method raises Unavailable when the API server does not answer as expected."""
 
@@ -66,6 +77,9 @@ class AirflowApi:
             if time.monotonic() > deadline:
                 raise Unavailable(f"Airflow does not know the DAG `{dag_id}`", next_step="look at its import errors")
             time.sleep(0.5)
+
+    def is_paused(self, dag_id: str) -> bool:
+        return bool(self._call("GET", f"/dags/{dag_id}")["is_paused"])
 
     def ensure_pool(self, name: str, *, slots: int, about: str) -> None:
         """Make a pool unless it is there; one that is there keeps the slots that somebody gave it."""
@@ -94,6 +108,56 @@ class AirflowApi:
             if any(event["source_run_id"] == source.run_id for event in events):
                 return run
         return None
+
+    def runs_of_dates(self, dag_id: str, begin: date, end: date) -> dict[str, Run]:
+        """Return partition key -> the newest run of it, for the keys whose dates lie in [begin, end]."""
+        found: dict[str, Run] = {}
+        wanted = {"partition_date_gte": begin.isoformat(), "partition_date_lte": end.isoformat(), "order_by": "id"}
+        offset = 0
+        while True:
+            page = self._call("GET", f"/dags/{dag_id}/dagRuns", params={**wanted, "limit": 100, "offset": offset})
+            found |= {run.partition_key: run for run in map(_run, page["dag_runs"]) if run.partition_key}
+            offset += len(page["dag_runs"])
+            if not page["dag_runs"] or offset >= page["total_entries"]:
+                return found
+
+    def backfills(self, dag_id: str) -> list[Backfill]:
+        """Return the newest backfills of a DAG, newest first."""
+        found = self._call("GET", "/backfills", params={"dag_id": dag_id, "order_by": "-id", "limit": 20})
+        return [_backfill(item) for item in found["backfills"]]
+
+    def backfill_keys(
+        self, dag_id: str, begin: datetime, end: datetime, *, newest_first: bool, reprocess: str
+    ) -> list[str]:
+        """Return the partition keys of the runs that such a backfill would create now, in their order."""
+        body = _backfill_body(dag_id, begin, end, newest_first=newest_first, reprocess=reprocess)
+        return [item["partition_key"] for item in self._call("POST", "/backfills/dry_run", json=body)["backfills"]]
+
+    def create_backfill(
+        self,
+        dag_id: str,
+        begin: datetime,
+        end: datetime,
+        *,
+        max_active: int,
+        newest_first: bool,
+        reprocess: str,
+    ) -> Backfill:
+        """Create one run for each partition key in [begin, end] that has none; `reprocess`: none, failed or completed.
+
+        Raises Unavailable while another backfill of the DAG is active: Airflow allows one at a time.
+        """
+        body = {
+            **_backfill_body(dag_id, begin, end, newest_first=newest_first, reprocess=reprocess),
+            "max_active_runs": max_active,
+        }
+        made = self._call("POST", "/backfills", json=body, allow=(409,))
+        if made is None:
+            raise Unavailable(
+                f"another backfill of {dag_id} is active",
+                next_step="wait for its end (Airflow notes that up to half a minute later), or cancel it",
+            )
+        return _backfill(made)
 
     def tasks(self, run: Run) -> list[TaskState]:
         found = self._call("GET", f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances", params={"limit": 100})
@@ -165,6 +229,23 @@ class AirflowApi:
 
 def _epoch(moment: str | None) -> float | None:
     return datetime.fromisoformat(moment).timestamp() if moment else None
+
+
+def _backfill(item: dict[str, Any]) -> Backfill:
+    begin, end = (datetime.fromisoformat(item[name]) for name in ("from_date", "to_date"))
+    return Backfill(item["id"], item["dag_id"], begin, end, item["completed_at"] is None)
+
+
+def _backfill_body(
+    dag_id: str, begin: datetime, end: datetime, *, newest_first: bool, reprocess: str
+) -> dict[str, Any]:
+    return {
+        "dag_id": dag_id,
+        "from_date": begin.isoformat(),
+        "to_date": end.isoformat(),
+        "run_backwards": newest_first,
+        "reprocess_behavior": reprocess,
+    }
 
 
 def _run(item: dict[str, Any]) -> Run:

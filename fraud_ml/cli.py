@@ -20,6 +20,7 @@ COMMANDS = {
     "snapshot": "fraud_ml.commands.claims:snapshot",
     "cohort": "fraud_ml.commands.labels:cohort",
     "leakcheck": "fraud_ml.commands.labels:leakcheck",
+    "backfill": "fraud_ml.commands.backfill:backfill",
     "pin": "fraud_ml.commands.pin:pin",
     "register": "fraud_ml.commands.registry:register",
     "crown": "fraud_ml.commands.registry:crown",

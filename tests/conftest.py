@@ -173,6 +173,13 @@ def full_stack() -> Iterator[Settings]:
         yield Stack(home).up()
 
 
+@pytest.fixture(scope="module")
+def airflow_stack() -> Iterator[Settings]:
+    """Airflow, PostgreSQL and S3 alone, in a folder of its own: a scheduler that a test may kill."""
+    with _folder_for_a_stack() as home:
+        yield Stack(home).up(["airflow-api", "airflow-scheduler", "airflow-dag-processor", "s3"])
+
+
 @pytest.fixture(scope="session")
 def carclaims() -> Path:
     """The public car-claims file; the test is skipped, visibly, where it is absent."""

@@ -1,6 +1,8 @@
 """`fraud-ml stack`: start, look at and stop the embedded servers."""
 
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -81,6 +83,20 @@ def logs(component: str, lines: int, follow: bool) -> None:
             if path.stat().st_size < handle.tell():  # the log was turned over
                 handle.seek(0)
             time.sleep(0.3)
+
+
+@stack.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def airflow(arguments: tuple[str, ...]) -> None:
+    """Run Airflow's own command line on this stack's Airflow; ARGUMENTS are what follows `airflow`.
+
+    \b
+    Example: fraud-ml stack airflow backfill create --dag-id claims_snapshot_motor \\
+               --from-date 2023-01-01 --to-date 2025-12-01 --max-active-runs 1
+    """
+    environment = _open().airflow_environment()
+    command = (sys.executable, "-m", "airflow", *arguments)
+    os.execve(command[0], command, environment)  # Airflow's exit code and streams become ours
 
 
 def _open():  # type: ignore[no-untyped-def]

@@ -120,6 +120,10 @@ class SnapshotRegistry:
             path.write_bytes(content)
             return load(SnapshotManifest, path)
 
+    def size_bytes(self, version: Version) -> int:
+        """Return how many bytes the version's files have together, as DVC's pointer tells."""
+        return int(self._out(version)["size"])
+
     # --- bytes ---
 
     def materialise(self, version: Version, folder: Path) -> None:
@@ -215,11 +219,16 @@ class SnapshotRegistry:
         return {item["relpath"]: item["md5"] for item in json.loads(content)}
 
     def _pointer(self, version: Version) -> str:
+        oid: str = self._out(version)["md5"]
+        return oid
+
+    def _out(self, version: Version) -> dict[str, Any]:
+        """Return what DVC's pointer says about the version's folder."""
         import yaml
 
         pointer = yaml.safe_load(self._git("show", f"{version.git_rev}:claims/{version.dataset}/snapshot.dvc"))
-        oid: str = pointer["outs"][0]["md5"]
-        return oid
+        out: dict[str, Any] = pointer["outs"][0]
+        return out
 
     def _cached(self, oid: str) -> Path:
         """Return where DVC 3 keeps an object."""

@@ -2,7 +2,8 @@
 
 Both become plain files of the workspace, so that the stages after them are functions of files alone, on a laptop as
 in Airflow. A run's key is a digest of everything that may change its outcome; asked again for the same key, the
-champion is the one that was pinned the first time, and DVC's run cache can answer.
+champion is the one that was pinned the first time, and DVC's run cache can answer. A run without a rival has another
+key: its candidate never met the champion, so it must not be taken for one that did.
 """
 
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ def pin_inputs(
             "snapshot_digest": manifest.digest,
             "code_rev": code_rev,
             "params_digest": digest_of(load_params(workspace.params).model_dump(mode="json")),
+            **({} if with_champion else {"champion": "none"}),
         }
     )[:12]
     if with_champion:

@@ -65,6 +65,9 @@ def _environment(place: Place) -> dict[str, str]:
             "job_heartbeat_sec": 2,
             "task_instance_heartbeat_timeout": 30,
             "task_instance_heartbeat_timeout_detection_interval": 5,
+            # A killed scheduler's tasks are nobody's until this check finds its heartbeat 30 s old. By default that is
+            # asked once at the start, when the heartbeat is still fresh, and then every five minutes.
+            "orphaned_tasks_check_interval": 10,
         },
         "workers": {"min_heartbeat_interval": 2},
         "triggerer": {"job_heartbeat_sec": 2},
@@ -90,6 +93,16 @@ def _prepare(place: Place, *, command: str) -> Launch:
     with _migration:  # the four processes start side by side; the first makes the tables for all
         _make_ready(place, environment)
     return Launch((sys.executable, "-m", "airflow", command), folder=PROJECT, environment=environment)
+
+
+def command_environment(place: Place) -> dict[str, str]:
+    """Return the environment in which Airflow's own commands reach this stack's Airflow.
+
+    Raises Unavailable when the stack has never started one.
+    """
+    if not (place.home / "airflow" / "migrated").is_file():
+        raise Unavailable(f"{place.home} holds no Airflow yet", next_step="start it: fraud-ml stack up")
+    return {**place.base_environment(), **_environment(place)}
 
 
 def _make_ready(place: Place, environment: dict[str, str]) -> None:

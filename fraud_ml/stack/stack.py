@@ -12,7 +12,7 @@ from pathlib import Path
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import SETTINGS_FILE, Settings
 from fraud_ml.stack import processes
-from fraud_ml.stack.airflow import AIRFLOW
+from fraud_ml.stack.airflow import AIRFLOW, command_environment
 from fraud_ml.stack.component import Absent, Component, NotReady
 from fraud_ml.stack.delivery import RELAY, SCORER
 from fraud_ml.stack.mlflow import MLFLOW
@@ -114,6 +114,18 @@ class Stack:
         """Return the component's log file. Raises BadInput for a name that is none."""
         _closure([name])
         return self._place.log_of(name)
+
+    def airflow_environment(self) -> dict[str, str]:
+        """Return the environment in which Airflow's own commands reach this stack's Airflow.
+
+        Raises Unavailable when the stack has never started one, BadInput when the one in use stands elsewhere.
+        """
+        if any(self._is_outside(component) for component in AIRFLOW):
+            raise BadInput(
+                "the Airflow in use is not this stack's (FRAUD_ML_AIRFLOW_URL)",
+                next_step="run `airflow` where that one is installed",
+            )
+        return command_environment(self._place)
 
     def _status_of(self, component: Component, states: dict) -> ComponentStatus:
         known = states.get(component.name)

@@ -13,6 +13,7 @@ from typing import Any
 from airflow.sdk import BaseOperator, Context
 
 from fraud_airflow.as_of import require_as_of
+from fraud_airflow.backfill import was_started_by_backfill
 from fraud_airflow.commands import run_fraud_ml
 from fraud_airflow.form import chosen_overrides, override_params
 from fraud_airflow.plan import Plan, read_plan
@@ -27,6 +28,9 @@ _ABANDONED_S = 3600.0
 
 class OpenRun(BaseOperator):
     """Opens the run of `dataset` as of the DAG run's partition key. Opening it again finds the same checkout.
+
+    A run that a backfill started has no champion to beat: it asks for no promotion, and today's champion has learned
+    from what came after its date.
 
     Returns {"path", "run_key", "dataset", "as_of", "code_rev", "snapshot_digest", "champion", "overrides"}.
     """
@@ -43,6 +47,9 @@ class OpenRun(BaseOperator):
         as_of = require_as_of(context.get("partition_key"), context["dag"].dag_id)
         settings = Settings.load()
         say: Say = lambda line: self.log.info("%s", line)  # noqa: E731
+        by_backfill = was_started_by_backfill(context)
+        if by_backfill:
+            say("a backfill started this run: it has no champion to beat, and ends once its candidate is registered")
         opening = begin_checkout(settings, self.dataset, as_of, say)
         self._group = ProcessGroup(opening / ".dvc" / "tmp" / "fraud-airflow" / "open", opening, owner_of(context))
         try:
@@ -53,6 +60,7 @@ class OpenRun(BaseOperator):
                 as_of=as_of,
                 plan=self.plan,
                 form=context["params"],
+                has_rival=not by_backfill,
                 say=say,
             )
         finally:
@@ -87,9 +95,12 @@ def open_run(
     as_of: date,
     plan: Plan,
     form: Mapping[str, Any],
+    has_rival: bool = True,
     say: Say,
 ) -> dict[str, Any]:
     """Pin the run's inputs in the group's folder and give it its place; return the facts that later tasks need.
+
+    Without `has_rival` no champion is pinned, and the run has a key, so a place, of its own.
 
     The place is `<runs>/<dataset>/<as_of>/<run_key>`, taken by one rename, so that it is whole or not there. Where it
     stands already, it is used as it is: the key says that its inputs are the same.
@@ -113,6 +124,8 @@ def open_run(
         str(opening),
         "--code-rev",
         code_rev,
+        "--champion",
+        "current" if has_rival else "none",
         settings=settings,
         say=say,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import Asset, BaseOperator, Context
 
 from fraud_airflow.as_of import require_as_of
+from fraud_airflow.backfill import BACKFILL, is_backfill
 from fraud_airflow.processes import ProcessGroup, Say
 from fraud_airflow.repro import exit_error, program_environment, sentence_of
 from fraud_airflow.stages import owner_of
@@ -73,7 +74,7 @@ class FraudMLOperator(BaseOperator):
             say=lambda line: self.log.info("%s", line),
         )
         if self.announces:
-            context["outlet_events"][self.announces].extra = announcement(answer)
+            context["outlet_events"][self.announces].extra = announcement(answer, by_backfill=is_backfill(context))
         return {**{fact: self.run[fact] for fact in _RUN_FACTS if self.run}, **answer}
 
     def on_kill(self) -> None:
@@ -93,10 +94,12 @@ class FreezeSnapshot(FraudMLOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         as_of = require_as_of(context.get("partition_key"), context["dag"].dag_id)
         self.arguments = (*self.arguments[:3], as_of.isoformat())
-        return super().execute(context)
+        frozen = super().execute(context)
+        self.log.info("%s: %s", frozen["tag"], "frozen" if frozen["created"] else "was frozen before, nothing changed")
+        return frozen
 
 
-def announcement(frozen: dict[str, Any]) -> dict[str, Any]:
-    """Return what an asset event says about a frozen snapshot: where it stands, what it is, how large."""
+def announcement(frozen: dict[str, Any], *, by_backfill: bool) -> dict[str, Any]:
+    """Return what an asset event says about a frozen snapshot: where it stands, what it is, how large, by whom."""
     manifest = frozen.get("manifest", frozen)
-    return {"tag": frozen["tag"], "digest": manifest["digest"], "rows": manifest["rows"]}
+    return {"tag": frozen["tag"], "digest": manifest["digest"], "rows": manifest["rows"], BACKFILL: by_backfill}

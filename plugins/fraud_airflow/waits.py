@@ -11,8 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from fraud_airflow.backfill import was_started_by_backfill, why_no_approval
 from fraud_ml.errors import FraudMLError, Rejected, Unavailable
 from fraud_ml.settings import Settings
 
@@ -106,10 +108,19 @@ class _LedgerWait(BaseOperator):
 
 
 class ApprovalWait(_LedgerWait):
-    """Waits until enough distinct people have approved exactly that digest; promotion checks whether they may."""
+    """Waits until enough distinct people have approved exactly that digest; promotion checks whether they may.
+
+    In a run that a backfill started it is skipped, and so is all that follows: nobody is asked, nothing is promoted.
+    """
 
     question = "approvals"
     ui_color = "#fdeed8"
+
+    def execute(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
+        if was_started_by_backfill(context):
+            self.log.info("%s", why_no_approval(self.candidate, self.dag_id))
+            raise AirflowSkipException("started by a backfill, which never asks for approval")
+        return super().execute(context, event)
 
     @property
     def required(self) -> int:

@@ -128,11 +128,13 @@ def place(s3_settings: Settings, postgres_settings: Settings, tmp_path_factory: 
 
 @pytest.fixture
 def opening(place: Settings) -> Open:
-    def act(as_of: date = AS_OF, plan: Plan | None = None, **form: object) -> dict[str, Any]:
+    def act(as_of: date = AS_OF, plan: Plan | None = None, has_rival: bool = True, **form: object) -> dict[str, Any]:
         checkout = begin_checkout(place, "motor", as_of, print)
         group = ProcessGroup(checkout / ".dvc" / "tmp" / "fraud-airflow" / "open", checkout, "dag/run/open_run")
         plan = plan or read_plan(PROJECT / "dvc.yaml")
-        return open_run(place, group, dataset="motor", as_of=as_of, plan=plan, form=form, say=print)
+        return open_run(
+            place, group, dataset="motor", as_of=as_of, plan=plan, form=form, has_rival=has_rival, say=print
+        )
 
     return act
 
@@ -171,6 +173,18 @@ def test_form_makes_another_run_whose_params_say_what_was_chosen(opening: Open) 
 def test_choosing_what_params_say_anyway_is_the_same_run(opening: Open) -> None:
     families = yaml.safe_load((PROJECT / "params.yaml").read_text())["training"]["families"]
     assert opening(families=families)["run_key"] == opening()["run_key"]
+
+
+@pytest.mark.stack
+def test_run_without_a_rival_is_never_taken_for_one_that_met_the_champion(opening: Open, place: Settings) -> None:
+    """A backfilled run first, then one of the same date that may be promoted: each has its own checkout."""
+    alone, meeting = opening(has_rival=False), opening()
+    assert alone["run_key"] != meeting["run_key"]
+    assert alone["snapshot_digest"] == meeting["snapshot_digest"]
+    assert load(Champion, Workspace(Path(alone["path"])).champion_record) == Champion()
+    ledger = Ledger(place.ledger_url)
+    assert ledger.latest(kind=EntryKind.RUN_OPENED, subject=alone["run_key"]) is None  # no champion was noted for it
+    assert ledger.latest(kind=EntryKind.RUN_OPENED, subject=meeting["run_key"]) is not None
 
 
 @pytest.mark.stack

@@ -157,6 +157,9 @@ def test_unknown_dataset_names_the_known_ones(run: Run, motor_csv: Path) -> None
         ("snapshot", "verify"),
         ("snapshot", "diff"),
         ("snapshot", "pull"),
+        ("backfill", "plan"),
+        ("backfill", "start"),
+        ("stack", "airflow"),
     ],
 )
 def test_help_shows_an_example(run: Run, arguments: tuple[str, ...]) -> None:
