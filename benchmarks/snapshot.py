@@ -16,7 +16,6 @@ written into an S3 server of its own. The days are two in the middle of a month;
 
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -177,8 +176,14 @@ def _main(act: str, days: list[date]) -> Any:
     pinned = time.perf_counter()
     fold(workspace.snapshot, manifest, contract, workspace.claims, cache=FoldCache(settings.fold_cache))
     folded = time.perf_counter()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return asdict(Cost(frozen - begin, pinned - frozen, folded - pinned, peak))
+    return asdict(Cost(frozen - begin, pinned - frozen, folded - pinned, _peak_gib()))
+
+
+def _peak_gib() -> float:
+    """Return this program's largest resident memory; getrusage would tell that of the process that forked it."""
+    status = Path("/proc/self/status").read_text()
+    kib: str = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(kib) / 2**20
 
 
 def _two_days(settings: Settings) -> tuple[Cost, int, int, Cost]:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,9 +18,11 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.fold import fold
 from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.data.layout import lay_out
-from fraud_ml.data.log import ClaimLog, land
+from fraud_ml.data.log import ClaimLog
 from fraud_ml.data.simulator import simulate, write_rows
 from fraud_ml.data.snapshots import open_snapshot
+from fraud_ml.data.sources.files import SourceTable, read_file
+from fraud_ml.data.tables import parse_rows
 from fraud_ml.settings import Settings
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -71,14 +74,26 @@ def laid_out(
     """Land the files in turn into an empty log; return its prefix, its fold, and the claims."""
     place = Path(tempfile.mkdtemp(prefix="fraud-ml-orders-"))
     own = Settings(home=place, values={**s3.values, "FRAUD_ML_CLAIMS_URL": f"s3://claims/{uuid.uuid4().hex[:8]}"})
-    for file in files:
-        land(own, motor, file)
     log = ClaimLog(own, motor)
+    for file in files:
+        source, rows = _parsed(file, motor)
+        log.append(rows, source)
     manifest = lay_out(log, motor, AS_OF, log.batches(), place / "snapshot")
     claims = open_snapshot(place / "snapshot", motor).claims()
     folded = fold(place / "snapshot", manifest, motor, place / "claims", cache=cache).manifest
     shutil.rmtree(place)
     return manifest, folded, claims
+
+
+_PARSED: dict[Path, tuple[SourceTable, pa.Table]] = {}
+
+
+def _parsed(file: Path, motor: Contract) -> tuple[SourceTable, pa.Table]:
+    """Read a file as landing does, but once for all orders."""
+    if file not in _PARSED:
+        source = read_file(file, motor)
+        _PARSED[file] = (source, parse_rows(source, motor))
+    return _PARSED[file]
 
 
 @pytest.fixture(scope="module")
