@@ -10,7 +10,7 @@ import click
 
 from fraud_ml.artifacts import Workspace, canonical_json
 from fraud_ml.commands.claims import _contract as contract_of
-from fraud_ml.errors import BadInput
+from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import Settings
 
 if TYPE_CHECKING:
@@ -198,7 +198,10 @@ def _windows_of(snapshot: "Snapshot", folder: Path) -> "pd.DataFrame":
 
 
 def _recorded_later(snapshot: "Snapshot") -> "pd.DataFrame | None":
-    """Return the rows of the dataset's newest frozen version that were recorded after this one; None without any."""
+    """Return the rows of the dataset's newest frozen version that were recorded after this one; None without any.
+
+    Where the newest version is not at hand, the check goes on without it, and says so.
+    """
     from datetime import date, timedelta
 
     import pandas as pd
@@ -212,7 +215,11 @@ def _recorded_later(snapshot: "Snapshot") -> "pd.DataFrame | None":
         return None
     with tempfile.TemporaryDirectory(prefix="fraud-ml-pinned-") as scratch:
         workspace = Workspace(Path(scratch))
-        pin_snapshot(settings, manifest.dataset, newest.name, workspace)
+        try:
+            pin_snapshot(settings, manifest.dataset, newest.name, workspace)
+        except Unavailable as away:
+            click.echo(f"without what was really recorded later: {away}", err=True)
+            return None
         rows = log_rows(open_snapshot(workspace.snapshot, snapshot.contract), snapshot.contract)
     end = pd.Timestamp(date.fromisoformat(manifest.as_of) + timedelta(days=1))
     return rows[rows["recorded_at"] >= end]

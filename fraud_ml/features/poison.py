@@ -54,8 +54,11 @@ def _shuffled(rows: "pd.DataFrame", contract: Contract, dice: np.random.Generato
     return shuffled
 
 
-def _opposed(rows: "pd.DataFrame", contract: Contract) -> "list[str]":
+def _opposed(rows: "pd.DataFrame", contract: Contract) -> "pd.Series[str]":
     """Return a label for each row that says the opposite of its own, or fraud where it says nothing."""
+    import pandas as pd
+
     label = contract.label
+    honest = label.negative[0] if label.negative else None  # a source may confirm only
     is_fraud = rows[label.column].isin(label.positive)
-    return [label.negative[0] if fraud else label.positive[0] for fraud in is_fraud]
+    return pd.Series([honest if fraud else label.positive[0] for fraud in is_fraud], dtype="str")

@@ -209,6 +209,20 @@ def test_both_read_the_registry_and_leakcheck_tries_what_was_recorded_later(
     assert code == 0
     assert json.loads(out)["later_rows"] == 0
 
+    copies = [path for path in place.rglob("files/md5/*/*") if path.read_bytes()[:4] == b"PAR1" and _is_of(path)]
+    assert len(copies) == 2  # December, in the cache and in the remote
+    for path in copies:
+        path.unlink()
+    code, out, err = run("leakcheck", "motor", AS_OF, "--claims", 30, "--json")
+    assert code == 0
+    assert "without what was really recorded later" in err
+    assert json.loads(out)["later_rows"] == 0
+
+
+def _is_of(path: Path, month: str = "2024-12") -> bool:
+    recorded = pd.read_parquet(path, columns=["recorded_at"])["recorded_at"]
+    return set(recorded.dt.strftime("%Y-%m")) == {month}
+
 
 @pytest.mark.parametrize("command", ["cohort", "leakcheck"])
 def test_a_date_that_is_not_frozen_says_how_to_freeze_it(run: Run, command: str) -> None:

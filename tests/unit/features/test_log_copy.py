@@ -51,3 +51,10 @@ def test_all_poison_is_recorded_later_some_of_it_at_the_first_moment(motor: Cont
     final = known.drop_duplicates("claim_id", keep="last").set_index("claim_id")["outcome"]
     poisoned = future[future["claim_id"].isin(final.index)].set_index("claim_id")["outcome"]
     assert (poisoned != final[poisoned.index]).all()
+
+
+def test_a_source_that_only_confirms_is_poisoned_too(motor: Contract, motor_rows: pd.DataFrame) -> None:
+    confirms = motor.model_copy(update={"label": motor.label.model_copy(update={"negative": ()})})
+    known = motor_rows[motor_rows["recorded_at"] < "2025-03-15"]
+
+    assert set(poison(known, None, confirms, AS_OF, seed=1)["outcome"].dropna()) == {"confirmed"}
