@@ -93,8 +93,10 @@ def rabbitmq_settings(stack_home: Path) -> Settings:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that speaks Kafka's protocol. It is no oracle for durability: never kill it in a test."""
+    import noida_db
+
     folder = tmp_path_factory.mktemp("kafka")
-    program = str(Path(sys.executable).with_name("noida-db"))
+    program = str(Path(noida_db.__file__).with_name("noida-db"))  # the command around it would leave it running
     port = _free_port()
     arguments = ["start", "--data-dir", str(folder / "data"), "--only", "kafka", "--kafka-port", str(port)]
     with _server([program, *arguments], port, folder / "log"):
