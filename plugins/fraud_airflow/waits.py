@@ -118,8 +118,9 @@ class ApprovalWait(_LedgerWait):
 
     def execute(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         if was_started_by_backfill(context):
-            self.log.info("%s", why_no_approval(self.candidate, self.dag_id))
-            raise AirflowSkipException("started by a backfill, which never asks for approval")
+            why = why_no_approval(self.candidate, self.dag_id)
+            self.log.info("%s", why)
+            raise AirflowSkipException(why)
         return super().execute(context, event)
 
     @property
