@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from fraud_ml.commands.claims import _contract, _Day
+from fraud_ml.commands.arguments import Day, contract_of
 from fraud_ml.errors import Rejected, Unavailable
 from fraud_ml.settings import Settings
 
@@ -33,8 +33,8 @@ def backfill() -> None:
 def _range(command: _Command) -> _Command:
     options = (
         click.argument("dataset"),
-        click.option("--from", "begin", type=_Day(), required=True, help="First day of the range (UTC)."),
-        click.option("--to", "end", type=_Day(), required=True, help="Last day of the range (UTC)."),
+        click.option("--from", "begin", type=Day(), required=True, help="First day of the range (UTC)."),
+        click.option("--to", "end", type=Day(), required=True, help="Last day of the range (UTC)."),
         click.option(
             "--order",
             type=click.Choice(["oldest", "newest"]),
@@ -119,7 +119,7 @@ def start(dataset: str, begin: date, end: date, order: str, max_active: int, as_
 def _plan(settings: Settings, dataset: str, begin: date, end: date, order: str, max_active: int) -> "Plan":
     from fraud_ml.backfill import Order, plan_backfill
 
-    contract = _contract(dataset)
+    contract = contract_of(dataset)
     return plan_backfill(
         settings,
         contract,

@@ -8,34 +8,12 @@ from typing import Any
 import click
 
 from fraud_ml.artifacts import canonical_json
+from fraud_ml.commands.arguments import Day, contract_of
 from fraud_ml.errors import BadInput
-from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.settings import Settings
 
 _FILE = click.Path(path_type=Path)
 _MOST_IN_ONE_FILE = 1_000_000  # simulated claims
-
-
-class _Day(click.ParamType):
-    """An ISO date."""
-
-    name = "YYYY-MM-DD"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ARG002
-        if isinstance(value, date):
-            return value
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise BadInput(
-                "not a date", expected="YYYY-MM-DD, for example 2025-12-31", arrived=str(value)[:40]
-            ) from None
-
-
-def _contract(dataset: str) -> Any:
-    from fraud_ml.contract import load_contract
-
-    here = Path.cwd() / "expectations"
-    return load_contract(dataset, here if here.is_dir() else PROJECT / "expectations")
 
 
 @click.command()
@@ -43,8 +21,8 @@ def _contract(dataset: str) -> Any:
 @click.option("--claims", type=int, help="How many claims in all.  [default: 20000]")
 @click.option("--per-month", type=int, help="Instead: how many in a month. A later --to then only adds rows.")
 @click.option("--seed", default=7, show_default=True, help="Equal seeds give equal claims.")
-@click.option("--from", "begin", type=_Day(), default="2023-01-01", show_default=True, help="No accident is earlier.")
-@click.option("--to", "end", type=_Day(), default="2025-12-31", show_default=True, help="The log ends with this day.")
+@click.option("--from", "begin", type=Day(), default="2023-01-01", show_default=True, help="No accident is earlier.")
+@click.option("--to", "end", type=Day(), default="2025-12-31", show_default=True, help="The log ends with this day.")
 @click.option("--out", type=_FILE, required=True, help="A file (.csv, .csv.gz, .parquet), or a folder for part files.")
 @click.option("--format", "form", default="parquet", show_default=True, help="Of part files: parquet or csv.")
 @click.option("--truth", type=_FILE, help="Write what is true of each claim here: .parquet or .csv.")
@@ -133,7 +111,7 @@ def land(dataset: str, source: str, as_json: bool) -> None:
     """
     from fraud_ml.data.sources import is_path
 
-    contract = _contract(dataset)
+    contract = contract_of(dataset)
     if is_path(source) and not Path(source).is_dir():
         _land_file(contract, Path(source), as_json)
     else:
@@ -202,7 +180,7 @@ def snapshot() -> None:
 
 @snapshot.command()
 @click.argument("dataset")
-@click.argument("as_of", type=_Day())
+@click.argument("as_of", type=Day())
 @click.option("--json", "as_json", is_flag=True, help="Print the version as JSON.")
 def freeze(dataset: str, as_of: date, as_json: bool) -> None:
     """Version everything recorded on or before a date (UTC). The same date always gives the same bytes.
@@ -213,7 +191,7 @@ def freeze(dataset: str, as_of: date, as_json: bool) -> None:
     from fraud_ml.data.snapshots import freeze as run
 
     click.echo(f"freezing {dataset} as of {as_of} …", err=True)
-    frozen = run(Settings.load(), _contract(dataset), as_of)
+    frozen = run(Settings.load(), contract_of(dataset), as_of)
     if as_json:
         click.echo(canonical_json({**asdict(frozen), "as_of": frozen.tag.rsplit("/", 1)[1]}))
         return
@@ -235,7 +213,7 @@ def list_snapshots(dataset: str, as_json: bool) -> None:
     """
     from fraud_ml.data.snapshots import list_versions
 
-    _contract(dataset)
+    contract_of(dataset)
     versions = list_versions(Settings.load(), dataset)
     if as_json:
         click.echo(canonical_json([asdict(version) for version in versions]))
@@ -288,7 +266,7 @@ def verify(dataset: str, as_of: str, remote: bool, as_json: bool) -> None:
     """
     from fraud_ml.data.snapshots import verify_version
 
-    found = verify_version(Settings.load(), _contract(dataset), as_of, remote=remote)
+    found = verify_version(Settings.load(), contract_of(dataset), as_of, remote=remote)
     if as_json:
         click.echo(canonical_json({"dataset": dataset, "as_of": as_of, "verified": found.total, **asdict(found)}))
         return
@@ -309,7 +287,7 @@ def diff(dataset: str, before: str, after: str, as_json: bool) -> None:
     """
     from fraud_ml.data.snapshots import diff_versions
 
-    difference = diff_versions(Settings.load(), _contract(dataset), before, after)
+    difference = diff_versions(Settings.load(), contract_of(dataset), before, after)
     if as_json:
         click.echo(canonical_json(difference))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fraud_ml.artifacts import Workspace, canonical_json
-from fraud_ml.commands.claims import _contract as contract_of
+from fraud_ml.commands.arguments import contract_of
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import Settings
 

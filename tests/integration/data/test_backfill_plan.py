@@ -22,7 +22,7 @@ from fraud_ml.settings import Settings
 pytestmark = pytest.mark.stack
 Command = Callable[..., subprocess.Popen[str]]
 BEGIN, END = date(2024, 2, 1), date(2024, 4, 30)
-BEFORE_THE_LOG = date(2024, 1, 1)
+BEFORE_THE_LOG = date(2023, 12, 1)
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_rows_are_those_recorded_by_each_date_and_nothing_is_written(
 
 def test_date_before_the_log_is_told_and_left_out_of_the_command(landed: Settings, motor: Contract) -> None:
     planned = plan_backfill(landed, motor, BEFORE_THE_LOG, END)
-    assert states(planned)["2024-01-01"] is State.EMPTY
-    assert planned.arguments[planned.arguments.index("--from-date") + 1] == "2024-02-01"
-    with pytest.raises(BadInput, match=r"nothing of `motor` was recorded by 2024-01-01"):
-        plan_backfill(landed, motor, BEFORE_THE_LOG, date(2024, 1, 31))
+    assert states(planned)["2023-12-01"] is State.EMPTY
+    assert planned.arguments[planned.arguments.index("--from-date") + 1] == "2024-01-01"
+    with pytest.raises(BadInput, match=r"nothing of `motor` was recorded by 2023-12-01"):
+        plan_backfill(landed, motor, BEFORE_THE_LOG, date(2023, 12, 31))
 
 
 def test_frozen_dates_cost_nothing_and_the_order_is_the_asked_one(landed: Settings, motor: Contract) -> None:
