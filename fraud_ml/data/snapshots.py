@@ -83,6 +83,7 @@ def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
     manifest, Unavailable when S3 or the registry is not there.
     """
     log, registry = ClaimLog(settings, contract), SnapshotRegistry(settings)
+    log.batches()  # read before the registry is held, and kept: then only what was landed meanwhile
     with registry.locked():
         committed = log.batches()
         batches = tuple(batch for batch in committed if recorded_until(batch, as_of))

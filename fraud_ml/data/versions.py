@@ -256,6 +256,8 @@ class SnapshotRegistry:
 
         The lock is the kernel's (flock); the file holds the holder's process id, for people.
         """
+        import dvc.repo  # noqa: F401 - takes a second: while waiting, not while others wait
+
         self.root.parent.mkdir(parents=True, exist_ok=True)
         path = self.root.with_name(f"{self.root.name}.lock")
         with path.open("a+") as file:
