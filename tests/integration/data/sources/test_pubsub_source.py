@@ -52,7 +52,7 @@ def test_messages_are_acknowledged_only_when_the_manifest_stands(
     assert subscription.waiting() > 0  # given back, nothing acknowledged
     landed = log.land(subscription.address)
     assert [what.source.split("[")[0] for what in landed] == [f"pubsub:insurer/{subscription.name}"]
-    assert subscription.waiting(3) == 0
+    assert subscription.waiting() == 0
     assert log.written == len(motor_rows)
 
 
