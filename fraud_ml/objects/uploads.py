@@ -36,8 +36,8 @@ def upload_in_parts(client: Any, bucket: str, key: str, path: Path) -> None:
         file = _File(opened.fileno(), os.fstat(opened.fileno()).st_size)
         before = _state(file.descriptor)
         target = {"Bucket": bucket, "Key": key}
+        same, other = _unfinished(client, target, file)
         with translated(url):
-            same, other = _unfinished(client, target, file)
             for given_up in other:
                 _abort(client, target, given_up)
         upload, etags = max(same.items(), key=lambda item: len(item[1]), default=("", {}))
@@ -83,8 +83,6 @@ class _File:
 
     def holds(self, part: dict[str, Any]) -> bool:
         """Say whether a part as S3 lists it is this file's."""
-        if part["PartNumber"] not in self.numbers:
-            return False
         content = self.read(part["PartNumber"])
         return part["Size"] == len(content) and part["ETag"].strip('"') == _md5(content).hex()
 
@@ -95,17 +93,28 @@ class _File:
 
 def _unfinished(client: Any, target: dict[str, str], file: _File) -> tuple[dict[str, dict[int, str]], list[str]]:
     """Return the unfinished uploads of the key that hold parts of the file, with their ETags, and those to give up."""
-    pages = client.get_paginator("list_multipart_uploads").paginate(Bucket=target["Bucket"], Prefix=target["Key"])
-    listed = [item for page in pages for item in page.get("Uploads", ()) if item["Key"] == target["Key"]]
+    listed = _listed(client, "list_multipart_uploads", "Uploads", Bucket=target["Bucket"], Prefix=target["Key"])
     same, other = {}, []
     for item in listed:
-        pages = client.get_paginator("list_parts").paginate(**target, UploadId=item["UploadId"])
-        parts = [part for page in pages for part in page.get("Parts", ())]
+        if item["Key"] != target["Key"]:
+            continue
+        parts = _listed(client, "list_parts", "Parts", **target, UploadId=item["UploadId"])
         if parts and all(file.holds(part) for part in parts):
             same[item["UploadId"]] = {part["PartNumber"]: part["ETag"] for part in parts}
         elif parts or datetime.now(UTC) - item["Initiated"] > _FORGOTTEN:  # one without parts may have just begun
             other.append(item["UploadId"])
     return same, other
+
+
+def _listed(client: Any, call: str, what: str, **asked: str) -> list[dict[str, Any]]:
+    """Return all pages of a listing; nothing where this account may write but not list, or the upload just ended."""
+    try:
+        with translated(f"s3://{asked['Bucket']}/{asked.get('Key') or asked['Prefix']}"):
+            return [item for page in client.get_paginator(call).paginate(**asked) for item in page.get(what, ())]
+    except Unavailable as refused:
+        if refused.facts.get("code") not in ("AccessDenied", "NotImplemented", "NoSuchUpload"):
+            raise
+        return []
 
 
 def _send(client: Any, upload: dict[str, str], file: _File, held: dict[int, str]) -> dict[int, str]:
@@ -125,12 +134,13 @@ def _complete(client: Any, upload: dict[str, str], etags: dict[int, str]) -> Non
 
 
 def _abort(client: Any, target: dict[str, str], upload: str) -> None:
+    """Give an upload up; one that this account may not give up stays."""
     from botocore.exceptions import ClientError
 
     try:
         client.abort_multipart_upload(**target, UploadId=upload)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") != "NoSuchUpload":
+        if error.response.get("Error", {}).get("Code") not in ("AccessDenied", "NoSuchUpload"):
             raise
 
 

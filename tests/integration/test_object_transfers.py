@@ -1,5 +1,6 @@
 """Uploads and downloads of big objects go on where a kill cut them off, and notice what changed meanwhile."""
 
+import io
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from botocore.awsrequest import AWSResponse
 
 from fraud_ml.errors import Unavailable
 from fraud_ml.objects import ObjectStore
@@ -133,7 +135,7 @@ def test_unfinished_upload_of_other_bytes_is_given_up_and_a_neighbours_is_not(
     store: ObjectStore, url: str, big: Path
 ) -> None:
     content = big.read_bytes()
-    begun(store, url, content[: 8 * MIB], b"other" * 2 * MIB)  # the first part is the same
+    begun(store, url, content[: 8 * MIB], content[: 8 * MIB])  # the second part is another
     begun(store, url, content[: 8 * MIB], content[8 * MIB : 16 * MIB], content[16 * MIB :], b"one part more")
     neighbour = begun(store, f"{url}.part", b"x")["UploadId"]
     sent = watched(store, "UploadPart")
@@ -156,6 +158,21 @@ def test_uploads_of_the_same_file_at_once_all_end_well(s3_settings: Settings, ur
 
     assert stores[0].read(url) == big.read_bytes()
     assert not any(unfinished(stores[0], url).values())
+
+
+def test_account_that_may_not_list_uploads_can_still_write(store: ObjectStore, url: str, big: Path) -> None:
+    refused = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+
+    def deny(request: Any, **_: object) -> AWSResponse:
+        return AWSResponse(request.url, 403, {}, BytesIO(refused))
+
+    class BytesIO(io.BytesIO):
+        def stream(self, **_: object) -> list[bytes]:
+            return [self.read()]
+
+    store._client.meta.events.register("before-send.s3.ListMultipartUploads", deny)
+    store.upload({url: big})
+    assert store.read(url) == big.read_bytes()
 
 
 def test_upload_that_somebody_else_ended_is_told_so(store: ObjectStore, url: str, big: Path) -> None:

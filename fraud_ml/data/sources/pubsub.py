@@ -117,11 +117,14 @@ class PubSubSource:
         from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
         try:
-            self._client = (
-                SubscriberClient(transport=SubscriberGrpcTransport(channel=grpc.insecure_channel(self._emulator)))
-                if self._emulator
-                else SubscriberClient()
-            )
+            if self._emulator:
+                anything = [
+                    ("grpc.max_receive_message_length", -1)
+                ]  # as Google's client has it: a full answer is large
+                channel = grpc.insecure_channel(self._emulator, options=anything)
+                self._client = SubscriberClient(transport=SubscriberGrpcTransport(channel=channel))
+            else:
+                self._client = SubscriberClient()
             # a pull ends at its deadline whether the subscription is empty or the network is away
             grpc.channel_ready_future(self._client.transport.grpc_channel).result(self._patience_s)
         except grpc.FutureTimeoutError:
