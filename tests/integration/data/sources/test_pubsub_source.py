@@ -127,6 +127,15 @@ def test_poison_message_becomes_a_dead_letter_and_is_acknowledged(
     assert subscription.waiting() == 0
 
 
+def test_answer_larger_than_grpcs_own_limit_is_taken(subscription: Subscription, log: Place) -> None:
+    for _ in range(3):
+        subscription.publish(b"x" * 2_000_000)
+    [landed] = log.land(subscription.address)
+
+    assert isinstance(landed, Landed)
+    assert landed.dead_letters == 3
+
+
 def test_message_that_was_published_twice_is_in_the_log_once(
     subscription: Subscription, log: Place, motor_rows: pd.DataFrame
 ) -> None:
