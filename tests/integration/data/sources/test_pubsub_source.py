@@ -1,15 +1,16 @@
 """A Pub/Sub subscription gives each claim to the log once: acknowledged only when the manifest stands.
 
-The server is Google's own emulator. It knows no accounts, so a server that lets nobody in stands in for those.
+The server is Google's own emulator. It knows no accounts, so a server that refuses every call stands in for those.
 """
 
 import base64
 import json
 import logging
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -18,9 +19,10 @@ import grpc
 import pandas as pd
 import pytest
 
+from fraud_ml.contract import Contract
 from fraud_ml.data.landing import Landed
 from fraud_ml.data.sources import open_source
-from fraud_ml.errors import BadInput, Unavailable
+from fraud_ml.errors import BadInput, FraudMLError, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
 from tests.integration.data.sources.deliveries import Place, messages
@@ -177,24 +179,45 @@ def test_absent_subscription_is_refused(pubsub: str, log: Place) -> None:
     assert refused.value.facts["code"] == "LAND014"
 
 
-@pytest.fixture(params=[grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED])
-def closed_door(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A server that answers every call so, and says something that nobody is to repeat."""
+@pytest.fixture
+def refusing() -> Iterator[Callable[[grpc.StatusCode], str]]:
+    """Start a server that answers every call so, and says something that nobody is to repeat."""
+    started = []
 
-    class _Refuses(grpc.GenericRpcHandler):
-        def service(self, call: object) -> grpc.RpcMethodHandler:
-            return grpc.unary_unary_rpc_method_handler(lambda _, context: context.abort(request.param, "secret"))
+    def start(code: grpc.StatusCode) -> str:
+        class _Refuses(grpc.GenericRpcHandler):
+            def service(self, call: object) -> grpc.RpcMethodHandler:
+                return grpc.unary_unary_rpc_method_handler(lambda _, context: context.abort(code, "secret"))
 
-    server = grpc.server(ThreadPoolExecutor(2), handlers=[_Refuses()])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None).wait()
+        started.append(grpc.server(ThreadPoolExecutor(2), handlers=[_Refuses()]))
+        port = started[0].add_insecure_port("127.0.0.1:0")
+        started[0].start()
+        return f"127.0.0.1:{port}"
+
+    yield start
+    started[0].stop(None).wait()
 
 
-def test_account_without_permission_is_told_so(closed_door: str, place: Settings, motor: object) -> None:
-    settings = Settings(home=place.home, values={**place.values, "PUBSUB_EMULATOR_HOST": closed_door})
-    with pytest.raises(Unavailable, match="does not let this account read subscription `claims`") as told:
-        Place(settings, motor).land("pubsub://insurer/claims")  # type: ignore[arg-type]
-    assert "roles/pubsub.subscriber" in str(told.value)
-    assert "secret" not in str(told.value)
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [
+        ("PERMISSION_DENIED", Unavailable, "does not let this account read subscription `claims`.*roles/pubsub.subsc"),
+        ("UNAUTHENTICATED", Unavailable, "does not let this account read subscription `claims`.*the credentials"),
+        ("UNAVAILABLE", Unavailable, "does not answer for subscription `claims` of project `insurer`"),
+        ("FAILED_PRECONDITION", BadInput, "gives nothing out of subscription `claims`.*of the kind that is pulled"),
+    ],
+)
+def test_refusal_is_one_sentence_of_its_kind(
+    refusing: Callable[[grpc.StatusCode], str],
+    place: Settings,
+    motor: Contract,
+    code: str,
+    kind: type[FraudMLError],
+    told: str,
+) -> None:
+    emulator = {"PUBSUB_EMULATOR_HOST": refusing(grpc.StatusCode[code])}
+    settings = Settings(home=place.home, values={**place.values, **emulator})
+    with pytest.raises(kind) as refused:
+        Place(settings, motor).land("pubsub://insurer/claims?patience=1")
+    assert re.search(told, str(refused.value))
+    assert "secret" not in str(refused.value)
