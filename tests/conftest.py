@@ -127,6 +127,20 @@ def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def pubsub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Google's own Pub/Sub emulator; the test is skipped, visibly, where its SDK does not hold it."""
+    gcloud = shutil.which("gcloud")
+    sdk = Path(gcloud).resolve().parent.parent if gcloud else Path("none")
+    program = sdk / "platform/pubsub-emulator/bin/cloud-pubsub-emulator"
+    if not program.is_file() or not shutil.which("java"):
+        pytest.skip("no Pub/Sub emulator is to be had on this machine")
+    port = _free_port()
+    arguments = [str(program), "--host=127.0.0.1", f"--port={port}"]
+    with _server(["env", "JAVA_OPTS=-Xmx256m", *arguments], port, tmp_path_factory.mktemp("pubsub") / "log"):
+        yield f"127.0.0.1:{port}"
+
+
 def _free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

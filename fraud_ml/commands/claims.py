@@ -101,6 +101,7 @@ def land(dataset: str, source: str, as_json: bool) -> None:
       gs://bucket/deliveries/                     the same in Google Cloud Storage
       kafka://host:9092/claims?group=fraud-ml     a topic, up to its end; one JSON object a message; also
                                                   instance=NAME, so that a killed consumer comes back at once
+      pubsub://project/subscription               the same from Google Pub/Sub, until no message comes any more
       simulator:?claims=1000&seed=7               an insurer that does not exist
 
     A delivery that breaks the contract is refused and stops no other; the exit code is 2 then. By the contract's

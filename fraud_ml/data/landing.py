@@ -1,6 +1,8 @@
 """Land all that a source delivers: each delivery is one idempotent batch, and none stops another.
 
-    s3://claims/<dataset>/dead-letters/<topic>/<partition>-<offset>.json     a message that holds no claim, and why
+    s3://claims/<dataset>/dead-letters/<place>.json     a message that holds no claim, and why
+
+A message's place is `<topic>/<partition>-<offset>` in Kafka and `<project>/<subscription>/<message id>` in Pub/Sub.
 
 The order that keeps every claim, whatever is killed when: dead letters, the batch with its manifest, then the word to
 the source.

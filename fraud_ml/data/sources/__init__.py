@@ -18,6 +18,7 @@ SOURCES = {
     "s3://": "fraud_ml.data.sources.s3:S3Source",
     "gs://": "fraud_ml.data.sources.gcs:GcsSource",
     "kafka://": "fraud_ml.data.sources.kafka:KafkaSource",
+    "pubsub://": "fraud_ml.data.sources.pubsub:PubSubSource",
     "simulator:": "fraud_ml.data.sources.simulated:SimulatedSource",
 }
 _PATH = "fraud_ml.data.sources.folder:FolderSource"
@@ -29,7 +30,7 @@ def is_path(address: str) -> bool:
 
 
 def open_source(address: str, contract: Contract, settings: Settings) -> ClaimsSource:
-    """Return the source of that address: a path, `s3://…`, `gs://…`, `kafka://…` or `simulator:…`.
+    """Return the source of that address: a path, `s3://…`, `gs://…`, `kafka://…`, `pubsub://…` or `simulator:…`.
 
     Nothing is read yet. Raises BadInput when the address is not spelled as its source demands.
     """

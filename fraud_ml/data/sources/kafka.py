@@ -5,7 +5,6 @@ dead letters stand, and rows that come again are known there. What is not confir
 after a rebalance, to another of its group. A message that holds no claim becomes a dead letter.
 """
 
-import hashlib
 import logging
 import time
 from collections import defaultdict
@@ -15,8 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 from fraud_ml.contract import Contract
 from fraud_ml.data.set_aside import Code
-from fraud_ml.data.sources.files import SourceTable, parse_json_object
-from fraud_ml.data.sources.port import DeadLetter, Delivery
+from fraud_ml.data.sources.messages import sort_messages
+from fraud_ml.data.sources.port import Delivery
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import Settings
 
@@ -176,43 +175,13 @@ class KafkaSource:
             spans[message.partition()].append(message.offset())
         listed = ",".join(f"{partition}:{min(at)}-{max(at)}" for partition, at in sorted(spans.items()))
         name = f"kafka:{self._topic}[{listed}]"
-        rows, letters, digest = [], [], hashlib.sha256()
-        for message in sorted(messages, key=lambda message: (message.partition(), message.offset())):
-            value = message.value() or b""
-            digest.update(len(value).to_bytes(8, "big") + value)
-            place = f"{self._topic}/{message.partition()}-{message.offset()}"
-            try:
-                rows.append(self._row(place, value))
-            except BadInput as poison:
-                letters.append(DeadLetter(place, Code.UNREADABLE, str(poison), value))
-        table = self._table(name, rows, digest.hexdigest()) if rows else None
+        ordered = sorted(messages, key=lambda message: (message.partition(), message.offset()))
+        contents = [
+            (f"{self._topic}/{message.partition()}-{message.offset()}", message.value() or b"") for message in ordered
+        ]
+        table, letters = sort_messages(name, contents, self._contract)
         self._unconfirmed[name] = _next_offsets(self._topic, spans)
-        return Delivery(name, lambda: table, tuple(letters))
-
-    def _row(self, place: str, value: bytes) -> dict[str, str | None]:
-        """Return the message's cells. Raises BadInput, without any of its content, when it holds no claim."""
-        where = f"message {place}"
-        if not value:
-            raise BadInput(f"{where}: empty", expected="a claim as a JSON object")
-        try:
-            text = value.decode()
-        except UnicodeDecodeError:
-            raise BadInput(f"{where}: not readable as UTF-8", expected="a claim as a JSON object") from None
-        row = parse_json_object(where, text)
-        if unknown := len(set(row) - set(self._contract.names)):
-            raise BadInput(
-                f"{where}: {unknown} name(s) that are no columns of `{self._contract.dataset}`",
-                next_step="correct the producer, or declare them in the contract (`role: context`)",
-            )
-        return row
-
-    def _table(self, name: str, rows: list[dict[str, str | None]], digest: str) -> SourceTable:
-        import pyarrow as pa
-
-        columns = {
-            name: pa.array([row.get(name) or None for row in rows], pa.string()) for name in self._contract.names
-        }
-        return SourceTable(name, pa.table(columns), digest, lines=False, name=name)
+        return Delivery(name, lambda: table, letters)
 
 
 def _parts(address: str) -> tuple[str, str, dict[str, str]]:

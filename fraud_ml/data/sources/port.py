@@ -10,7 +10,7 @@ from fraud_ml.data.sources.files import SourceTable
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """A message that holds no claim; `place` is its topic, partition and offset, and never changes."""
+    """A message that holds no claim; `place` names it (topic, partition and offset) and never changes."""
 
     place: str
     code: Code
@@ -22,7 +22,7 @@ class DeadLetter:
 class Delivery:
     """Claims that arrive together. Reading them again gives the same rows and the same digest."""
 
-    name: str  # the path, the address, or the messages' offsets; unique within its source
+    name: str  # the path, the address, or what names the messages; unique within its source
     read: Callable[[], SourceTable | None]  # None when every message is a dead letter; raises BadInput or Unavailable
     dead_letters: tuple[DeadLetter, ...] = ()
 

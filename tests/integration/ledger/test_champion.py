@@ -103,10 +103,11 @@ def test_pinning_again_touches_nothing_and_asks_for_no_file(
 ) -> None:
     deployed()
     champion = pin(both, workspace)
-    before = workspace.champion_record.stat(), (workspace.champion_model / "weights.bin").stat()
+    files = workspace.champion_record, workspace.champion_model / "weights.bin"
+    before = [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
     away = replace(both, values={**both.values, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     assert pin(away, workspace) == champion
-    assert (workspace.champion_record.stat(), (workspace.champion_model / "weights.bin").stat()) == before
+    assert [(file.stat().st_ino, file.stat().st_mtime_ns) for file in files] == before
 
 
 def test_a_run_opened_before_keeps_its_champion(

@@ -3,7 +3,7 @@
 import gzip
 import io
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +13,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 from tests.integration.data.sources.deliveries import Place, messages, zstd
+from tests.integration.data.sources.subscriptions import Subscription
 
 Send = Callable[..., None]
 Fill = Callable[[dict[str, bytes]], str]
@@ -46,6 +47,14 @@ def send(kafka: str, topic: str) -> Send:
 
 
 @pytest.fixture
+def subscription(pubsub: str) -> Iterator[Subscription]:
+    """A new topic of Google Pub/Sub and its one subscription."""
+    opened = Subscription.new(pubsub)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def fill_gcs(gcs: str) -> Fill:
     """Write objects into a new bucket of Google Cloud Storage and return the pattern that names them."""
     from google.auth.credentials import AnonymousCredentials
@@ -63,10 +72,13 @@ def fill_gcs(gcs: str) -> Fill:
 
 @pytest.fixture
 def log(place: Settings, motor: Contract, request: pytest.FixtureRequest) -> Place:
-    if "fill_gcs" in request.fixturenames or "address" in request.fixturenames:
-        emulator = {"STORAGE_EMULATOR_HOST": request.getfixturevalue("gcs")}
-        place = Settings(home=place.home, values={**place.values, **emulator})
-    return Place(place, motor)
+    kind = request.node.callspec.params.get("address") if hasattr(request.node, "callspec") else None
+    emulators = {}
+    if "fill_gcs" in request.fixturenames or kind == "gcs":
+        emulators["STORAGE_EMULATOR_HOST"] = request.getfixturevalue("gcs")
+    if "pubsub" in request.fixturenames or kind == "pubsub":
+        emulators["PUBSUB_EMULATOR_HOST"] = request.getfixturevalue("pubsub")
+    return Place(Settings(home=place.home, values={**place.values, **emulators}), motor)
 
 
 @pytest.fixture(
@@ -81,6 +93,7 @@ def log(place: Settings, motor: Contract, request: pytest.FixtureRequest) -> Pla
         "s3 object",
         "s3 pattern",
         "kafka",
+        "pubsub",
         "simulator",
     ]
 )
@@ -99,6 +112,10 @@ def address(
         request.getfixturevalue("send")(*messages(motor_rows))
         topic = request.getfixturevalue("topic")
         return f"kafka://{request.getfixturevalue('kafka')}/{topic}?group={topic}"
+    if kind == "pubsub":
+        subscription: Subscription = request.getfixturevalue("subscription")
+        subscription.publish(*messages(motor_rows))
+        return subscription.address
     if kind == "folder":
         (folder / "2024" / "a.csv").write_bytes(halves[0])
         (folder / "b.csv.zst").write_bytes(zstd(halves[1]))

@@ -23,7 +23,7 @@ def test_cut_off_download_goes_on_where_it_ended(
     prefix = fill_gcs({"day=1.csv": content}).removesuffix("*")
     bucket = _GcsBucket(log.settings)
     [item] = bucket.listing(prefix)
-    monkeypatch.setattr("fraud_ml.objects._PART", 30_000)
+    monkeypatch.setattr("fraud_ml.objects.downloads._PART", 30_000)
     file = tmp_path / "partial"
     file.write_bytes(content[:70_001])
     bucket.fetch(item, file)

@@ -8,6 +8,7 @@ import pytest
 
 from fraud_ml.data.landing import Landed, Refused, land_source
 from fraud_ml.data.sources import open_source
+from fraud_ml.data.sources.s3 import S3Source
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.objects import ObjectStore, StoredObject
 from fraud_ml.settings import Settings
@@ -56,7 +57,7 @@ def test_cut_off_download_goes_on_where_it_ended(
     store._client.meta.events.register(
         "before-call.s3.GetObject", lambda params, **_: asked.append(params["headers"]["Range"])
     )
-    monkeypatch.setattr("fraud_ml.objects._PART", 30_000)
+    monkeypatch.setattr("fraud_ml.objects.downloads._PART", 30_000)
     file = tmp_path / "a.partial"
     file.write_bytes(content[:70_001])
     store.fetch(item, file)
@@ -120,6 +121,31 @@ def test_object_that_is_gone_or_broken_stops_no_other(
     assert isinstance(third, Refused)
     assert third.code == "LAND014"
     assert log.written == len(motor_rows)
+
+
+def test_object_that_changes_while_it_is_read_is_refused_and_read_anew_later(
+    log: Place, store: ObjectStore, sent: str, motor_rows: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = (rows.to_csv(index=False).encode() for rows in (motor_rows.iloc[:-1], motor_rows))
+    monkeypatch.setattr("fraud_ml.objects.downloads._PART", len(old) // 2)
+    store.write(f"{sent}/a.csv", old)
+    source = open_source(sent, log.contract, log.settings)
+    assert isinstance(source, S3Source)
+
+    def change(params: dict[str, str], **_: object) -> None:
+        if not params["Range"].startswith("bytes=0-"):
+            store.write(f"{sent}/a.csv", new)
+
+    source._bucket._client.meta.events.register("before-parameter-build.s3.GetObject", change)
+    [refused] = land_source(log.settings, log.contract, source)
+    [landed] = log.land(sent)
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "LAND014"
+    assert f"{sent}/a.csv: listed, but gone or replaced when it was read" in refused.reason
+    assert isinstance(landed, Landed)
+    assert log.written == len(motor_rows)
+    assert list((log.settings.home / "downloads").iterdir()) == []
 
 
 def test_finished_download_leaves_no_file_behind(

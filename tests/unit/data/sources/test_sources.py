@@ -32,6 +32,12 @@ def zstd(content: bytes) -> bytes:
         ("kafka://host:9092/claims?grup=x", "unknown setting `grup`"),
         ("kafka://me:secret@host:9092/claims", "credentials belong into KAFKA_… variables"),
         ("kafka://host:9092/claims?batch=many", "are numbers"),
+        ("pubsub://insurer", "not the address of a subscription"),
+        ("pubsub://insurer/claims/more", "not the address of a subscription"),
+        ("pubsub://insurer/claims?pace=1", "unknown setting `pace`"),
+        ("pubsub://me:secret@insurer/claims", "credentials come from the environment"),
+        ("pubsub://insurer/claims?lease=ten", "are numbers"),
+        ("pubsub://insurer/claims?lease=900", "1 to 600 seconds"),
         ("simulator:?claims=many", "not settings of the simulator"),
         ("simulator:?clams=1", "unknown setting `clams`"),
     ],
@@ -52,6 +58,26 @@ def test_kafka_without_a_broker_is_unavailable(contract: Contract, tmp_path: Pat
 def test_kafka_options_come_from_the_environment(tmp_path: Path) -> None:
     given = settings(tmp_path, KAFKA_SASL_PASSWORD="x", KAFKA_SECURITY_PROTOCOL="SASL_SSL", OTHER="y")
     assert given.kafka_options == {"sasl.password": "x", "security.protocol": "SASL_SSL"}
+
+
+def test_pubsub_that_does_not_answer_is_unavailable(contract: Contract, tmp_path: Path) -> None:
+    """An empty subscription and an absent network both end a pull at its deadline; only one of them is no error."""
+    nowhere = settings(tmp_path, PUBSUB_EMULATOR_HOST="127.0.0.1:9")
+    source = open_source("pubsub://insurer/claims?patience=1", contract, nowhere)
+    with pytest.raises(Unavailable, match="Google Pub/Sub does not answer within 1 s"):
+        next(iter(source.deliveries()))
+
+
+def test_pubsub_without_credentials_is_unavailable(
+    contract: Contract, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "PUBSUB_EMULATOR_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    source = open_source("pubsub://insurer/claims", contract, settings(tmp_path))
+    with pytest.raises(Unavailable, match="no credentials for Google Pub/Sub"):
+        next(iter(source.deliveries()))
 
 
 def test_folder_gives_its_claims_files_by_name_and_leaves_others_alone(contract: Contract, tmp_path: Path) -> None:

@@ -1,35 +1,24 @@
-"""Files in S3 by `s3://bucket/key` address; the one owner of boto3.
+"""The object store as other rooms see it: listings, small objects whole, big ones in parts that may be gone on with.
 
 Endpoint and credentials come from boto3's own variables (AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY),
 which the settings carry, so the same code reads the embedded server, Amazon S3 and anything between.
 """
 
-import fcntl
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from fraud_ml.errors import BadInput, Unavailable
+from fraud_ml.objects.downloads import StoredObject, fetch_in_parts
+from fraud_ml.objects.refusals import translated
+from fraud_ml.objects.uploads import upload_in_parts
 from fraud_ml.settings import Settings
 
 _CONNECTIONS = 16
-_SMALL = 8 * 1024 * 1024  # bytes that go up in one request; more go in parts
-_PART = 8 * 1024 * 1024  # bytes that come down in one request of a resumable download
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """An object as a listing tells of it."""
-
-    url: str
-    size: int  # bytes
-    etag: str  # of these very bytes; in S3 the MD5 of an object that went up in one request
-    modified: datetime
+_SMALL = 8 * 1024 * 1024  # bytes that go up or come down in one request; more go in parts
 
 
 class ObjectStore:
@@ -55,7 +44,7 @@ class ObjectStore:
     def make_bucket(self, url: str) -> None:
         """Create the bucket of `url` unless it is there."""
         bucket, _ = split_url(url)
-        with _translated(url):
+        with translated(url):
             existing = {found["Name"] for found in self._client.list_buckets()["Buckets"]}
             if bucket not in existing:
                 self._client.create_bucket(Bucket=bucket)
@@ -67,7 +56,7 @@ class ObjectStore:
     def listing(self, url: str) -> list[StoredObject]:
         """Return all objects below the prefix `url`, sorted by address, however many pages they fill."""
         bucket, prefix = split_url(url)
-        with _translated(url):
+        with translated(url):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=bucket, Prefix=prefix, PaginationConfig={"PageSize": self._page_size}
             )
@@ -83,22 +72,30 @@ class ObjectStore:
         )
 
     def fetch(self, item: StoredObject, into: Path) -> None:
-        """Write the listed object to `into` as `fetch_in_parts` does; an ETag that is an MD5 is checked."""
+        """Write the listed object to `into` as `fetch_in_parts` does; an ETag that is an MD5 is checked.
+
+        When the object was replaced since, what `into` held of it is removed.
+        """
         bucket, key = split_url(item.url)
 
         def read(first: int, last: int) -> bytes:
-            with _translated(item.url):
+            with translated(item.url):
                 answer = self._client.get_object(
                     Bucket=bucket, Key=key, Range=f"bytes={first}-{last}", IfMatch=f'"{item.etag}"'
                 )
                 part: bytes = answer["Body"].read()
             return part
 
-        fetch_in_parts(item, into, read, md5=item.etag if len(item.etag) == 32 else None)
+        try:
+            fetch_in_parts(item, into, read, md5=item.etag if len(item.etag) == 32 else None)
+        except Unavailable as error:
+            if error.facts.get("code") == "PreconditionFailed":
+                into.unlink()
+            raise
 
     def read(self, url: str) -> bytes:
         bucket, key = split_url(url)
-        with _translated(url):
+        with translated(url):
             content: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
 
@@ -110,18 +107,22 @@ class ObjectStore:
 
     def write(self, url: str, content: bytes, *, media_type: str = "application/octet-stream") -> None:
         bucket, key = split_url(url)
-        with _translated(url):
+        with translated(url):
             self._client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=media_type)
 
     def exists(self, url: str) -> bool:
         return url in self.below(url)
 
     def upload(self, files: Mapping[str, Path]) -> None:
-        """Write each local file to its address, several at a time."""
+        """Write each local file to its address, several at a time; a big one as `upload_in_parts` does."""
         self._each([(url, path) for url, path in files.items()], self._upload_one)
 
     def download(self, files: Mapping[str, Path]) -> None:
-        """Write each address to its local file, several at a time."""
+        """Write each address to its local file, several at a time.
+
+        A file stands under its name only when it is whole. What a cut-off download of a big one left beside it, under
+        a name that begins with a dot, is gone on with as long as the object is the same.
+        """
         self._each([(url, path) for url, path in files.items()], self._download_one)
 
     def download_folder(self, url: str, into: Path) -> None:
@@ -136,15 +137,23 @@ class ObjectStore:
         if path.stat().st_size <= _SMALL:
             return self.write(url, path.read_bytes())
         bucket, key = split_url(url)
-        with _translated(url):
-            self._client.upload_file(str(path), bucket, key)
-        return None
+        return upload_in_parts(self._client, bucket, key, path)
 
     def _download_one(self, url: str, path: Path) -> None:
         bucket, key = split_url(url)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _translated(url):
-            self._client.download_file(bucket, key, str(path))
+        with translated(url):
+            answer = self._client.get_object(Bucket=bucket, Key=key)
+            item = StoredObject(url, answer["ContentLength"], answer["ETag"].strip('"'), answer["LastModified"])
+            content = answer["Body"].read() if item.size <= _SMALL else None
+            answer["Body"].close()
+        version = hashlib.sha256(f"{item.etag} {item.size}".encode()).hexdigest()[:16]
+        partial = path.with_name(f".{path.name}.{version if content is None else uuid.uuid4().hex}.partial")
+        if content is None:
+            self.fetch(item, partial)
+        else:
+            partial.write_bytes(content)
+        partial.replace(path)
 
     @staticmethod
     def _each(pairs: Iterable[tuple[str, Path]], act: Any) -> None:
@@ -159,53 +168,3 @@ def split_url(url: str) -> tuple[str, str]:
         raise BadInput("not an S3 address", expected="s3://bucket/key", arrived=url.split("://", maxsplit=1)[0])
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return bucket, key
-
-
-def fetch_in_parts(item: StoredObject, into: Path, read: Callable[[int, int], bytes], *, md5: str | None) -> None:
-    """Write the object to `into`, going on behind the bytes that an earlier try left there.
-
-    `read` returns the bytes from the first to the last place, of exactly the listed object. Afterwards the file has the
-    listed size and the MD5 (hex), where one is known. Raises Unavailable when it does not (the file is removed then),
-    and while another process writes that file.
-    """
-    into.parent.mkdir(parents=True, exist_ok=True)
-    with into.open("ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Unavailable(f"{item.url} is being fetched by another process", next_step="try again later") from None
-        held = file.tell()
-        if held > item.size:
-            file.truncate(held := 0)
-        while held < item.size and (part := read(held, min(held + _PART, item.size) - 1)):
-            file.write(part)
-            file.flush()
-            held += len(part)
-    with into.open("rb") as content:
-        arrived = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if held != item.size or md5 not in (None, arrived):
-        into.unlink()
-        raise Unavailable(
-            f"{item.url} arrived otherwise than it was listed",
-            expected=f"{item.size:,} bytes, ETag {item.etag[:12]}…",
-            next_step="try again: the download starts anew",
-            url=item.url,
-        )
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        reason = error.response.get("Error", {}).get("Code", "unknown")
-        raise Unavailable(
-            f"the object store refused {url} ({reason})", next_step="check address and credentials"
-        ) from None
-    except BotoCoreError as error:
-        raise Unavailable(
-            f"the object store does not answer for {url} ({type(error).__name__})",
-            next_step="start it (`fraud-ml stack up`) or check AWS_ENDPOINT_URL",
-        ) from None
