@@ -17,6 +17,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fraud_ml.errors import BadInput, NotAccepted, Unavailable
 
+SUBJECT_KEYS = "subject-keys.parquet"  # it lies beside the snapshot's folder, never in it
+
 Report = TypeVar("Report")
 
 
@@ -281,6 +283,11 @@ class Workspace:
     @property
     def snapshot_manifest(self) -> Path:
         return self._at("snapshot", "manifest.json")
+
+    @property
+    def subject_keys(self) -> Path:
+        """Parquet of the keys that open the snapshot's personal values; empty where its contract erases nobody."""
+        return self.snapshot.with_name(SUBJECT_KEYS)
 
     @property
     def champion(self) -> Path:

@@ -21,6 +21,7 @@ COMMANDS = {
     "cohort": "fraud_ml.commands.labels:cohort",
     "leakcheck": "fraud_ml.commands.labels:leakcheck",
     "backfill": "fraud_ml.commands.backfill:backfill",
+    "erase": "fraud_ml.commands.erasure:erase",
     "pin": "fraud_ml.commands.pin:pin",
     "register": "fraud_ml.commands.registry:register",
     "crown": "fraud_ml.commands.registry:crown",

@@ -14,6 +14,7 @@ from fraud_ml.documents import Document, read_document
 from fraud_ml.errors import BadInput
 
 CONTRACT_FILE = "contract.yaml"
+SEALED = "sealed"  # the column of a stored row that holds its personal values under the person's key
 
 
 class Role(StrEnum):
@@ -149,6 +150,20 @@ class Landing(Document):
         return (*([self.event_kinds.column] if self.event_kinds else ()), *self.bounds, *stated)
 
 
+class Mentions(Document):
+    """How a column names further people, who may be subjects elsewhere."""
+
+    joined_by: Annotated[str, Field(min_length=1, max_length=1)]  # what stands between two of them
+    nobody: tuple[str, ...] = ()  # words that name no person
+
+
+class Erasure(Document):
+    """Whose rows can be made unreadable: at rest the personal columns are sealed under a key of that person."""
+
+    subject: str  # the column that names the person; at rest it holds a pseudonym
+    mentions: dict[str, Mentions] = Field(default_factory=dict)  # columns that name others; pseudonyms too
+
+
 class Contract(Document):
     """A line of business."""
 
@@ -161,6 +176,7 @@ class Contract(Document):
     label: Label
     schedule: Schedule
     landing: Landing = Landing()
+    erasure: Erasure | None = None  # absent where the source identifies nobody
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
     @property
@@ -170,6 +186,10 @@ class Contract(Document):
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def personal(self) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.personal)
 
     def column(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
@@ -201,6 +221,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
             )
     _check_investigation(path, contract)
     _check_landing(path, contract)
+    _check_erasure(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
     return contract
@@ -242,3 +263,38 @@ def _check_landing(path: Path, contract: Contract) -> None:
                 expected="kind: number",
                 arrived=contract.column(name).kind,
             )
+
+
+def _check_erasure(path: Path, contract: Contract) -> None:
+    if contract.erasure is None:
+        return
+    for name in (contract.erasure.subject, *contract.erasure.mentions):
+        if name not in contract.names:
+            raise BadInput(
+                f"{path}: `erasure` speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+        column = contract.column(name)
+        if not column.personal or column.kind is not Kind.CATEGORY:
+            raise BadInput(
+                f"{path}: `erasure` speaks of column `{name}`, which does not name people",
+                expected="kind: category, personal: true",
+                arrived=f"kind: {column.kind}, personal: {str(column.personal).lower()}",
+            )
+    if contract.erasure.subject in contract.erasure.mentions:
+        raise BadInput(
+            f"{path}: `{contract.erasure.subject}` is the subject and a mention", next_step="keep one of the two"
+        )
+    for column in contract.personal:
+        if column.role not in {Role.FEATURE, Role.CONTEXT}:
+            raise BadInput(
+                f"{path}: column `{column.name}` is personal, and the fold needs it in plain ({column.role})",
+                expected=f"role: {Role.FEATURE} or {Role.CONTEXT}",
+                arrived=column.role,
+                next_step="take another key, time or label, or leave `erasure` out",
+            )
+    if SEALED in contract.names:
+        raise BadInput(
+            f"{path}: column `{SEALED}` bears the name under which personal values are stored",
+            next_step="rename the column at its source",
+        )

@@ -60,13 +60,14 @@ def cohort(dataset: str, as_of: str, snapshot: Path | None, out: Path | None, as
 @contextmanager
 def _opened(dataset: str, as_of: str, folder: Path | None) -> "Iterator[Snapshot]":
     """Yield the snapshot, every byte compared with its manifest; from the registry unless a folder is given."""
-    from fraud_ml.data.snapshots import open_snapshot, pin_snapshot
+    from fraud_ml.data.snapshots import open_snapshot, pin_keys, pin_snapshot
 
     contract = contract_of(dataset)
     with tempfile.TemporaryDirectory(prefix="fraud-ml-pinned-") as scratch:
         if folder is None:
             workspace = Workspace(Path(scratch))
             pin_snapshot(Settings.load(), dataset, as_of, workspace)
+            pin_keys(Settings.load(), contract, workspace)
             folder = workspace.snapshot
         opened = open_snapshot(folder, contract)
         if opened.manifest.as_of != as_of[:10]:

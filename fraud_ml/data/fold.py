@@ -3,6 +3,7 @@
     claims/2025-11.parquet    the claims whose latest row says that they happened in that month, ordered by key
     claims/manifest.json      whose fold this is, and the SHA-256 of each file
 
+It stays as the log is: where the contract can erase people, sealed; `read_fold` opens it in memory.
 The same snapshot gives the same bytes, with any number of threads and whatever the cache holds. A correction may move a
 claim to another month: which claims have rows of several months is found first, from keys and times alone, and in each
 month those whose latest row lies elsewhere are left out (ADR 7). A month is folded again only when one of the log
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.artifacts import (
+    SUBJECT_KEYS,
     FoldManifest,
     SnapshotManifest,
     digest_of,
@@ -29,6 +31,8 @@ from fraud_ml.artifacts import (
 from fraud_ml.contract import Contract
 from fraud_ml.data.duck import connect, quoted, scan, text
 from fraud_ml.data.fold_cache import FoldCache
+from fraud_ml.data.sealing import open_rows
+from fraud_ml.data.subject_keys import SnapshotKeys, read_keys
 from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, log_columns, log_schema
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 
@@ -103,8 +107,12 @@ def fold(
     return Fold(told, folded, len(files) - folded)
 
 
-def read_fold(folder: Path, contract: Contract, *, snapshot_digest: str) -> "pd.DataFrame":
+def read_fold(
+    folder: Path, contract: Contract, *, snapshot_digest: str, keys: SnapshotKeys | None = None
+) -> "pd.DataFrame":
     """Return the claims of a fold, one row a claim, sorted by key, after comparing every byte with its manifest.
+
+    keys: those that open the personal values; without them those beside the folder are taken. What was erased is null.
 
     Columns: the contract's in its order (category -> str with NaN for missing, number -> float64, timestamp ->
     datetime64[us]), then event_time and recorded_at (datetime64[us], UTC) unless the contract has them already.
@@ -124,7 +132,10 @@ def read_fold(folder: Path, contract: Contract, *, snapshot_digest: str) -> "pd.
         )
     schema = log_schema(contract)
     months = [parquet.read_table(folder / name).cast(schema) for name in sorted(manifest.files)]
-    frame: pd.DataFrame = pa.concat_tables(months).sort_by(contract.key).to_pandas()
+    if keys is None:
+        keys = read_keys(folder.with_name(SUBJECT_KEYS), contract, snapshot_digest=snapshot_digest)
+    rows = open_rows(pa.concat_tables(months).sort_by(contract.key), contract, keys)
+    frame: pd.DataFrame = rows.to_pandas()
     return frame
 
 
@@ -154,7 +165,7 @@ def _require_columns(snapshot: Path, manifest: SnapshotManifest, contract: Contr
     from pyarrow import parquet
 
     held = set(parquet.read_schema(snapshot / min(manifest.files)).names)
-    absent = [name for name in contract.names if name not in held]
+    absent = [name for name in log_columns(contract) if name not in held]
     if absent:
         raise BadInput(
             f"the snapshot of `{manifest.dataset}` as of {manifest.as_of} has no column `{absent[0]}`",

@@ -8,6 +8,7 @@ The manifest is the commit point: objects without one are invisible, so landing 
 repeated. A batch's id is the digest of its rows: landing the same claims twice, from whatever file, adds nothing.
 Nothing in the log is ever changed. A correction is a new row of the claim, recorded later; a batch that tells a known
 moment of a claim differently is refused, or loses those rows to the quarantine where the contract says so.
+Where the contract can erase people, rows are sealed here (sealing.py): nothing personal reaches the store in plain.
 """
 
 import hashlib
@@ -23,8 +24,10 @@ from typing import TYPE_CHECKING, Any
 from fraud_ml.artifacts import digest_of
 from fraud_ml.contract import BadRows, Contract
 from fraud_ml.data.parquet import by_recorded_day, to_parquet
+from fraud_ml.data.sealing import people_in, seal_rows
 from fraud_ml.data.set_aside import Code, SetAside
 from fraud_ml.data.sources.files import SourceTable, read_file
+from fraud_ml.data.subject_keys import KeyRing
 from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, compare_rows, log_columns, merge_files, parse_rows
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.objects import ObjectStore
@@ -99,6 +102,14 @@ class BatchManifest:
 _OPTIONAL = {"set_aside", "quarantine"}
 
 
+@dataclass(frozen=True)
+class _New:
+    """The rows that may be landed, and the keys of claims whose rows the log held of somebody erased."""
+
+    rows: "pa.Table"
+    erased: list[str]
+
+
 class ClaimLog:
     """The log of one dataset."""
 
@@ -107,6 +118,7 @@ class ClaimLog:
         self._contract = contract
         self._root = f"{settings.claims_url.rstrip('/')}/{contract.dataset}"
         self._read: dict[str, BatchManifest] = {}  # a manifest never changes
+        self._ring = KeyRing(settings, contract.dataset) if contract.erasure else None
 
     def object_url(self, batch: str, day: str) -> str:
         return f"{self._root}/log/recorded_day={day}/{batch}.parquet"
@@ -145,21 +157,27 @@ class ClaimLog:
     def append(
         self, rows: "pa.Table", source: SourceTable, aside: SetAside | None = None, *, only_new: bool = False
     ) -> Batch:
-        """Append rows in log order as one batch, unless they are there; objects first, the manifest last.
+        """Append claim rows in log order as one batch, unless they are there; objects first, the manifest last.
 
-        Rows that tell a known moment differently go into `aside`, or raise BadInput without it. With `only_new`, rows
-        that any batch holds are left out: a stream's batches have no edges of their own, so it may give them again.
+        Rows that tell a known moment differently go into `aside`, or raise BadInput without it. Rows of an erased
+        person are always set aside, and nothing is kept of them. With `only_new`, rows that any batch holds are left
+        out: a stream's batches have no edges of their own, so it may give them again.
         """
         committed = {batch.id: batch for batch in self.batches()}
         arrived = rows.num_rows
+        left = SetAside() if aside is None else aside  # what is written; `aside` says what may be
+        rows, returned = self._sealed(rows, left)
+        only_new = only_new or Code.ERASED in left.counts  # the same file again, without one person, adds nothing
         if _batch_id(rows, self._contract) not in committed:
-            rows = self._without_known(rows, committed.values(), source, aside, only_new=only_new)
-        told = self._put_aside(source, aside)
-        left_out = arrived - rows.num_rows - (aside.counts.get(Code.OTHER_TRUTH, 0) if aside else 0)
+            new = self._without_known(rows, committed.values(), source, aside, only_new=only_new, returned=returned)
+            left.add_hashed(Code.ERASED, new.erased)
+            rows, only_new = new.rows, only_new or bool(new.erased)
+        told = self._put_aside(source, left)
+        left_out = arrived - rows.num_rows - left.counts.get(Code.OTHER_TRUTH, 0) - left.counts.get(Code.ERASED, 0)
         if rows.num_rows == 0 and not only_new:
             raise BadInput(
                 f"{source.path}: no row of it can be landed",
-                arrived=f"{len(aside or ()):,} rows, set aside in {told.get('quarantine', '-')}",
+                arrived=f"{len(left):,} rows, set aside in {told.get('quarantine', '-')}",
                 next_step="mend them and land them again",
                 code=next(iter(told.get("set_aside", {})), ""),
             )
@@ -187,6 +205,22 @@ class ClaimLog:
         self._store.write(self.manifest_url(batch_id), content, media_type="application/json")
         return _told(manifest, created=True, known=left_out, **told)
 
+    def _sealed(self, rows: "pa.Table", left: SetAside) -> tuple["pa.Table", frozenset[str]]:
+        """Return the rows sealed, and the pseudonyms of people who were readmitted.
+
+        Rows of the erased are left out, and set aside without their cells.
+        """
+        erasure = self._contract.erasure
+        if erasure is None or self._ring is None:
+            return rows, frozenset()
+        people = self._ring.enrol(people_in(rows, erasure))
+        if people.erased:
+            gone = [subject in people.erased for subject in rows[erasure.subject].to_pylist()]
+            left.add_hashed(Code.ERASED, rows[self._contract.key].filter(gone).to_pylist())
+            rows = rows.filter([not one for one in gone])
+        sealed = seal_rows(rows, self._contract, people)
+        return sealed, frozenset(people.pseudonyms[one] for one in people.readmitted)
+
     def _without_known(
         self,
         rows: "pa.Table",
@@ -195,32 +229,42 @@ class ClaimLog:
         aside: SetAside | None,
         *,
         only_new: bool,
-    ) -> "pa.Table":
+        returned: frozenset[str],
+    ) -> "_New":
         """Return the rows without those that tell a known moment (key, recorded at) differently.
 
-        Raises BadInput when there are such and `aside` is None. With `only_new`, known rows are left out as well.
+        Raises BadInput when there are such and `aside` is None. With `only_new`, known rows are left out as well. What
+        the log holds of people who `returned` was sealed under a key that is gone: it stays erased.
         """
         days = {day.isoformat() for day, _ in by_recorded_day(rows)}
         overlapping = [(batch, item) for batch in committed for item in batch.objects if item.day in days]
         if not overlapping:
-            return rows
+            return _New(rows, [])
         with tempfile.TemporaryDirectory(prefix="fraud-ml-known-") as folder:
             held = merge_files(self.fetch(overlapping, Path(folder)), self._contract)
         states = compare_rows(held, rows, self._contract)
-        differs = states.count(False)
-        if differs and aside is None:
+        erasure = self._contract.erasure
+        subjects = rows[erasure.subject].to_pylist() if erasure and returned else [None] * rows.num_rows
+        erased = [state is False and who in returned for state, who in zip(states, subjects, strict=True)]
+        differs = [state is False and not gone for state, gone in zip(states, erased, strict=True)]
+        if any(differs) and aside is None:
+            count = sum(differs)
             raise BadInput(
-                f"{source.path}: {differs:,} rows tell a moment of a claim that the log already holds, differently",
+                f"{source.path}: {count:,} rows tell a moment of a claim that the log already holds, differently",
                 expected=f"a new `{self._contract.key}`, or a later recorded time",
                 next_step="record corrections at the time they became known; the log's past does not change",
-                count=differs,
+                count=count,
                 code=str(Code.OTHER_TRUTH),
             )
         if aside is not None:
-            aside.add(Code.OTHER_TRUTH, rows.filter([state is False for state in states]), self._contract.key)
-        return rows.filter([state is None or (state and not only_new) for state in states])
+            aside.add(Code.OTHER_TRUTH, rows.filter(differs), self._contract.key)
+        only_new = only_new or any(erased)
+        return _New(
+            rows.filter([state is None or (state and not only_new) for state in states]),
+            rows[self._contract.key].filter(erased).to_pylist(),
+        )
 
-    def _put_aside(self, source: SourceTable, aside: SetAside | None) -> dict[str, Any]:
+    def _put_aside(self, source: SourceTable, aside: SetAside) -> dict[str, Any]:
         """Write the rows set aside; return their counts and address, or nothing when there are none."""
         if not aside:
             return {}

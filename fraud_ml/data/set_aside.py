@@ -32,6 +32,8 @@ class Code(StrEnum):
     OUT_OF_BOUNDS = "LAND012"
     UNREADABLE = "LAND013"  # a file or message that does not parse, or has other columns
     ABSENT = "LAND014"  # listed, but not there when it was read
+    NO_SUBJECT = "LAND015"  # nobody's key could seal it
+    ERASED = "LAND016"  # the person was erased; only the claim's hashed key is kept of the row
 
 
 class SetAside:
@@ -49,6 +51,10 @@ class SetAside:
         for place, cells in zip(places, rows.to_pylist(), strict=True):
             told = {name: value if value is None else str(value) for name, value in cells.items()}
             self._rows.append({"code": str(code), "row": place, "key_sha256": hashed(told.get(key)), "cells": told})
+
+    def add_hashed(self, code: Code, keys: Iterable[str]) -> None:
+        """Take rows of which nothing may be kept but that they were there: each by the hash of its claim's key."""
+        self._rows += [{"code": str(code), "row": None, "key_sha256": hashed(key), "cells": {}} for key in keys]
 
     @property
     def counts(self) -> dict[str, int]:

@@ -13,13 +13,15 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import SnapshotManifest, Workspace, file_digest, load
+from fraud_ml.artifacts import SUBJECT_KEYS, SnapshotManifest, Workspace, file_digest, load
 from fraud_ml.contract import Contract
 from fraud_ml.data.changes import Difference, compare
 from fraud_ml.data.fold import Fold, fold, read_fold
 from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.data.layout import MANIFEST, Reuse, in_groups, lay_out
 from fraud_ml.data.log import BatchManifest, ClaimLog, recorded_until
+from fraud_ml.data.sealing import people_in
+from fraud_ml.data.subject_keys import KeyRing, SnapshotKeys, read_keys, write_keys
 from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.settings import Settings
@@ -63,13 +65,21 @@ class Snapshot:
     folder: Path
     manifest: SnapshotManifest
     contract: Contract
+    given_keys: SnapshotKeys | None = None  # else those that lie beside the folder
+
+    @property
+    def keys(self) -> SnapshotKeys:
+        """The keys that open its personal values."""
+        if self.given_keys is not None:
+            return self.given_keys
+        return read_keys(self.folder.with_name(SUBJECT_KEYS), self.contract, snapshot_digest=self.manifest.digest)
 
     def claims(self) -> "pd.DataFrame":
         """Return the claims as known on the as-of date, one row a claim, sorted by key; columns as of `read_fold`."""
         with tempfile.TemporaryDirectory(prefix="fraud-ml-claims-") as scratch:
             folder = Path(scratch) / "claims"
             fold(self.folder, self.manifest, self.contract, folder)
-            return read_fold(folder, self.contract, snapshot_digest=self.manifest.digest)
+            return read_fold(folder, self.contract, snapshot_digest=self.manifest.digest, keys=self.keys)
 
     def fold_into(self, folder: Path, cache: FoldCache | None) -> Fold:
         """Leave the claims in `folder`, folding only the months that the cache does not hold."""
@@ -162,6 +172,32 @@ def pin_snapshot(settings: Settings, dataset: str, as_of: date | str, workspace:
     return _bring(registry, registry.version(dataset, str(as_of)), workspace.snapshot)
 
 
+def pin_keys(settings: Settings, contract: Contract, workspace: Workspace) -> str:
+    """Leave the keys of everybody in the pinned snapshot beside it, readable by its owner alone; return the digest.
+
+    The file is there, and empty, for a contract that erases nobody: stages depend on it. What was erased since an
+    earlier pin has no key in it any more. Raises Unavailable when the object store does not answer, or its key ring
+    lacks somebody.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    manifest, people = read_manifest(workspace.snapshot), {}
+    if contract.erasure is not None:
+        columns = [contract.erasure.subject, *contract.erasure.mentions]
+        tables = [parquet.read_table(workspace.snapshot / name, columns=columns) for name in sorted(manifest.files)]
+        wanted = people_in(pa.concat_tables(tables), contract.erasure)
+        people = KeyRing(settings, contract.dataset).find(wanted)
+        lost = [name for name in wanted if name not in people]
+        if lost:
+            raise Unavailable(
+                f"the key ring of `{contract.dataset}` lacks {len(lost):,} of the snapshot's {len(wanted):,} people",
+                next_step="restore its objects (subject-keys/ beside the log) from a backup",
+            )
+    write_keys(SnapshotKeys(manifest.digest, people), workspace.subject_keys)
+    return file_digest(workspace.subject_keys)
+
+
 def pull_snapshot(settings: Settings, dataset: str, as_of: str, folder: Path) -> SnapshotManifest:
     """Bring a version into a folder of one's own, as `pin_snapshot` does; another version there is replaced.
 
@@ -177,12 +213,15 @@ def pull_snapshot(settings: Settings, dataset: str, as_of: str, folder: Path) ->
     return _bring(registry, registry.version(dataset, as_of), folder.resolve())
 
 
-def open_snapshot(folder: Path, contract: Contract) -> Snapshot:
-    """Return the snapshot in `folder`. Raises Tampered naming the changed file, Unavailable when none is there."""
+def open_snapshot(folder: Path, contract: Contract, *, keys: SnapshotKeys | None = None) -> Snapshot:
+    """Return the snapshot in `folder`, to be opened by `keys` or by those that were pinned beside it.
+
+    Raises Tampered naming the changed file, Unavailable when none is there.
+    """
     manifest = verify_folder(folder)
     if manifest.dataset != contract.dataset:
         raise BadInput(f"{folder} holds claims of another dataset", expected=contract.dataset, arrived=manifest.dataset)
-    return Snapshot(folder, manifest, contract)
+    return Snapshot(folder, manifest, contract, keys)
 
 
 def verify_folder(folder: Path) -> SnapshotManifest:

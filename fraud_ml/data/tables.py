@@ -1,6 +1,7 @@
 """Tables of claim rows: parsed by contract, put in order and compared.
 
-A log row holds the contract's columns and, computed by the contract's own SQL, `event_time` and `recorded_at` (UTC).
+A claim row holds the contract's columns and, computed by the contract's own SQL, `event_time` and `recorded_at` (UTC).
+A log row is the same at rest: where the contract can erase people, its personal values stand in `sealed` (sealing.py).
 """
 
 # ruff: noqa: S608 - names are quoted, values are bound or counted, and the contract's expressions are code
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraud_ml.contract import Column, Contract, Kind, Offsets, Role
+from fraud_ml.contract import SEALED, Column, Contract, Kind, Offsets, Role
 from fraud_ml.data.duck import connect as _duck
 from fraud_ml.data.duck import quoted as _quoted
 from fraud_ml.data.duck import scan as _scan
@@ -31,18 +32,31 @@ _UTC = r"(Z|[+-]00:?(00)?)\s*$"
 _SPELLED = {Kind.NUMBER: "a number", Kind.TIMESTAMP: "an ISO 8601 date or date-time, such as 2024-05-31T14:30:00Z"}
 
 
-def log_columns(contract: Contract) -> tuple[str, ...]:
-    """Return a log row's columns in order: the contract's, then the two times it does not hold already."""
+def claim_columns(contract: Contract) -> tuple[str, ...]:
+    """Return a claim row's columns in order: the contract's, then the two times it does not hold already."""
     return (*contract.names, *(name for name in (EVENT_TIME, RECORDED_AT) if name not in contract.names))
+
+
+def log_columns(contract: Contract) -> tuple[str, ...]:
+    """Return a log row's columns in order: a claim row's and, where people can be erased, `sealed`."""
+    return (*claim_columns(contract), *([SEALED] if contract.erasure else []))
+
+
+def claim_schema(contract: Contract) -> "pa.Schema":
+    """Return the Arrow types of a claim row."""
+    import pyarrow as pa
+
+    arrow = {Kind.CATEGORY: pa.string(), Kind.NUMBER: pa.float64(), Kind.TIMESTAMP: pa.timestamp("us")}
+    kinds = {column.name: column.kind for column in contract.columns}
+    return pa.schema([(name, arrow[kinds.get(name, Kind.TIMESTAMP)]) for name in claim_columns(contract)])
 
 
 def log_schema(contract: Contract) -> "pa.Schema":
     """Return the Arrow types of a log row."""
     import pyarrow as pa
 
-    arrow = {Kind.CATEGORY: pa.string(), Kind.NUMBER: pa.float64(), Kind.TIMESTAMP: pa.timestamp("us")}
-    kinds = {column.name: column.kind for column in contract.columns}
-    return pa.schema([(name, arrow[kinds.get(name, Kind.TIMESTAMP)]) for name in log_columns(contract)])
+    schema = claim_schema(contract)
+    return schema.append(pa.field(SEALED, pa.string())) if contract.erasure else schema
 
 
 def parse_rows(
@@ -53,7 +67,7 @@ def parse_rows(
     now: datetime | None = None,
     first_wins: bool = False,
 ) -> "pa.Table":
-    """Return the source's distinct rows as log rows, in log order, without those that cannot be told for sure.
+    """Return the source's distinct rows as claim rows, in log order, without those that cannot be told for sure.
 
     Such rows go into `aside`, each under its code; without `aside` the first rule that is broken raises BadInput. They
     are: a cell that is not of its declared kind; a row without key, event time or recorded time; one recorded before
@@ -87,15 +101,21 @@ def parse_rows(
         )
         _require_past(judge, now or datetime.now(UTC))
         _require_landing(judge)
+        if contract.erasure:
+            judge.require(
+                f"SELECT __row FROM rows WHERE {_quoted(contract.erasure.subject)} IS NULL",
+                Code.NO_SUBJECT,
+                f"have no {contract.erasure.subject} (the person whose key seals the row)",
+            )
         _require_one_truth(judge, first_wins=first_wins)
-        return _ordered(duck, "rows", contract)
+        return _ordered(duck, "rows", contract, claim_schema(contract))
 
 
 def merge_files(files: list[Path], contract: Contract) -> "pa.Table":
     """Return the distinct rows of all files in log order: the same rows in any split and order give the same table."""
     with _duck(files=True) as duck:
         duck.execute("CREATE TEMP VIEW rows AS " + _scan(files))
-        return _ordered(duck, "rows", contract)
+        return _ordered(duck, "rows", contract, log_schema(contract))
 
 
 def compare_rows(known: "pa.Table", arriving: "pa.Table", contract: Contract) -> list[bool | None]:
@@ -346,7 +366,7 @@ def _require_landing(judge: _Judge) -> None:
 
 def _require_one_truth(judge: _Judge, *, first_wins: bool) -> None:
     key, source = _quoted(judge.contract.key), judge.source
-    contents = ", ".join(_quoted(name) for name in log_columns(judge.contract))
+    contents = ", ".join(_quoted(name) for name in claim_columns(judge.contract))
     moments = (
         f"SELECT {key}, {RECORDED_AT} FROM (SELECT DISTINCT {contents} FROM rows) GROUP BY ALL HAVING count(*) > 1"
     )
@@ -371,26 +391,22 @@ def _require_one_truth(judge: _Judge, *, first_wins: bool) -> None:
     judge.settle(differing, Code.TWO_TRUTHS, refusal)
 
 
-def _ordered(duck: Any, table: str, contract: Contract) -> "pa.Table":
+def _ordered(duck: Any, table: str, contract: Contract, schema: "pa.Schema") -> "pa.Table":
     """Return the distinct rows, ordered by recorded time, then key, then everything else."""
     import duckdb
     import pyarrow as pa
 
-    names = log_columns(contract)
-    ordered = dict.fromkeys([RECORDED_AT, contract.key, *names])
-    columns = ", ".join(_quoted(name) for name in names)
+    ordered = dict.fromkeys([RECORDED_AT, contract.key, *schema.names])
+    columns = ", ".join(_quoted(name) for name in schema.names)
     order = ", ".join(f"{_quoted(name)} NULLS FIRST" for name in ordered)
     try:
-        return _arrow(duck.sql(f"SELECT DISTINCT {columns} FROM {table} ORDER BY {order}"), contract)
+        answer = duck.sql(f"SELECT DISTINCT {columns} FROM {table} ORDER BY {order}")
+        rows: pa.Table = answer.to_arrow_table().cast(schema).combine_chunks()
+        return rows
     except (duckdb.Error, pa.ArrowException) as error:
         raise BadInput(
             f"the log of `{contract.dataset}` does not have the columns of its contract",
-            expected=f"the {len(names)} columns of expectations/{contract.dataset}/contract.yaml in every landed batch",
+            expected=f"{len(schema)} columns by expectations/{contract.dataset}/contract.yaml in every landed batch",
             arrived=type(error).__name__,
             next_step="restore the contract the claims were landed with, or land them anew into an empty log",
         ) from None
-
-
-def _arrow(answer: Any, contract: Contract) -> "pa.Table":
-    table: pa.Table = answer.to_arrow_table().cast(log_schema(contract)).combine_chunks()
-    return table

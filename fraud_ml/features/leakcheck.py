@@ -15,7 +15,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot, open_snapshot
 from fraud_ml.features.labels import LEARNABLE, LabelState, label_states
 from fraud_ml.features.leak_rules import cut, finding, probed, replayed
-from fraud_ml.features.log_copy import freeze_copy, log_rows
+from fraud_ml.features.log_copy import freeze_copy, log_rows, opened
 from fraud_ml.features.order import ENCODES_ORDER, FEATURE, FEW_LEVELS, TELLS_SOME, Probe, probe
 from fraud_ml.features.poison import poison
 from fraud_ml.features.replay import Featurise, first_recorded
@@ -74,18 +74,19 @@ def check_leaks(
     written. `featurise` and `freeze` are what is judged: by default those that training uses.
     """
     contract, as_of = snapshot.contract, date.fromisoformat(snapshot.manifest.as_of)
-    rows = log_rows(snapshot, contract)
+    stored = log_rows(snapshot, contract)  # as they lie at rest: frozen again they give the same bytes
+    rows = opened(stored, snapshot)
     learned = _learned(snapshot, contract, featurise)
     features = learned.features.set_axis(learned.claims[contract.key])
     states = learned.states.set_axis(learned.claims[contract.key])
     drawn = _drawn(states.index, sample, seed)
-    future = poison(rows, later, contract, as_of, seed)
+    future = poison(stored, later, contract, as_of, seed)
     probes = tuple(_probes(rows, learned, contract, seed))
     findings = (
         *replayed(features.loc[drawn], states.loc[drawn], rows, contract, as_of, featurise),
         *([] if windows is None else _written(windows, learned, rows, contract, as_of, featurise, sample, seed)),
         cut(rows, as_of),
-        *_poisoned(snapshot, rows, future, learned, contract, as_of, featurise, freeze),
+        *_poisoned(snapshot, stored, future, learned, contract, as_of, featurise, freeze),
         *probed(probes),
     )
     return LeakReport(
@@ -186,7 +187,7 @@ def _poisoned(
     with tempfile.TemporaryDirectory(prefix="fraud-ml-leakcheck-") as scratch:
         folder = Path(scratch) / "poisoned"
         manifest = freeze(pd.concat([rows, future], ignore_index=True), contract, as_of, folder)
-        again = _learned(open_snapshot(folder, contract), contract, featurise)
+        again = _learned(open_snapshot(folder, contract, keys=snapshot.keys), contract, featurise)
     changed = _changed_columns(learned, again, contract)
     passed = manifest.digest == snapshot.manifest.digest and not changed
     same_rows = manifest.rows == snapshot.manifest.rows

@@ -11,6 +11,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.layout import lay_out
 from fraud_ml.data.log import BatchManifest, ClaimLog, LogObject, recorded_until
 from fraud_ml.data.parquet import by_recorded_day, to_parquet
+from fraud_ml.data.sealing import open_rows
 from fraud_ml.data.snapshots import Snapshot
 from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, log_columns, log_schema
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def log_rows(snapshot: Snapshot, contract: Contract, *, columns: Iterable[str] = ()) -> "pd.DataFrame":
-    """Return every row of the log recorded up to the snapshot's date: the contract's columns and the two times.
+    """Return every row of the log recorded up to the snapshot's date, as it lies at rest: personal values are sealed.
 
     columns: those that are wanted, where not all are. All rows are held in memory.
     """
@@ -32,6 +33,18 @@ def log_rows(snapshot: Snapshot, contract: Contract, *, columns: Iterable[str] =
     parts = [parquet.read_table(snapshot.folder / name, columns=names) for name in sorted(snapshot.manifest.files)]
     rows: pd.DataFrame = pa.concat_tables(parts).to_pandas()
     return rows
+
+
+def opened(rows: "pd.DataFrame", snapshot: Snapshot) -> "pd.DataFrame":
+    """Return the snapshot's log rows with their personal values, as far as nobody was erased."""
+    import pyarrow as pa
+
+    contract = snapshot.contract
+    if contract.erasure is None:
+        return rows
+    table = pa.Table.from_pandas(rows, schema=log_schema(contract), preserve_index=False)
+    plain: pd.DataFrame = open_rows(table, contract, snapshot.keys).to_pandas()
+    return plain
 
 
 class LogCopy(ClaimLog):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fraud_ml.contract import Contract, Kind
+from fraud_ml.contract import SEALED, Contract, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,10 +46,13 @@ def _shuffled(rows: "pd.DataFrame", contract: Contract, dice: np.random.Generato
     """Return the rows with each column but key and recorded time in an order of its own; numbers are doubled too."""
     fixed = {contract.key, "recorded_at", "event_time"}
     numbers = {column.name for column in contract.columns if column.kind is Kind.NUMBER}
+    people = {SEALED, *(column.name for column in contract.personal)} if contract.erasure else set()
     shuffled = rows.reset_index(drop=True).copy()
+    together = dice.permutation(len(rows)) if people else np.arange(0)  # sealed values open for their own person only
     for name in rows.columns:
         if name not in fixed:
-            values = shuffled[name].iloc[dice.permutation(len(rows))].reset_index(drop=True)
+            places = dice.permutation(len(rows)) if name not in people else together
+            values = shuffled[name].iloc[places].reset_index(drop=True)
             shuffled[name] = values * 2 + 1 if name in numbers else values
     return shuffled
 

@@ -12,7 +12,10 @@ GENESIS = "0" * 64
 
 
 class EntryKind(StrEnum):
-    """What was decided. The subject is a candidate's digest, for RUN_OPENED the run's key."""
+    """What was decided. The subject is a candidate's digest, for RUN_OPENED the run's key.
+
+    For ERASED and READMITTED it is the SHA-256 of a person's pseudonym.
+    """
 
     RUN_OPENED = "run_opened"
     REGISTERED = "registered"
@@ -20,6 +23,8 @@ class EntryKind(StrEnum):
     PROMOTED = "promoted"
     DEPLOYED = "deployed"
     REFUSED = "refused"
+    ERASED = "erased"
+    READMITTED = "readmitted"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from fraud_ml.objects.uploads import upload_in_parts
 from fraud_ml.settings import Settings
 
 _CONNECTIONS = 16
+_WRITTEN_MEANWHILE = {404, 409, 412}  # S3's answers to a conditional write that lost
 _SMALL = 8 * 1024 * 1024  # bytes that go up or come down in one request; more go in parts
 
 
@@ -109,6 +110,53 @@ class ObjectStore:
         bucket, key = split_url(url)
         with translated(url):
             self._client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=media_type)
+
+    def read_marked(self, url: str) -> tuple[bytes, str] | None:
+        """Return the content with the mark (ETag) of these very bytes, or None when there is no such object."""
+        from botocore.exceptions import ClientError
+
+        bucket, key = split_url(url)
+        with translated(url):
+            try:
+                answer = self._client.get_object(Bucket=bucket, Key=key)
+                return answer["Body"].read(), answer["ETag"]
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return None
+                raise
+
+    def write_over(self, url: str, content: bytes, mark: str | None, *, media_type: str) -> bool:
+        """Write unless somebody else did since: over the content that `mark` is of, or where no object is (None).
+
+        Return False, and write nothing, when another one is there.
+        """
+        from botocore.exceptions import ClientError
+
+        bucket, key = split_url(url)
+        condition = {"IfNoneMatch": "*"} if mark is None else {"IfMatch": mark}
+        with translated(url):
+            try:
+                self._client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=media_type, **condition)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] in _WRITTEN_MEANWHILE:
+                    return False
+                raise
+        return True
+
+    def forget_earlier(self, url: str) -> int:
+        """Delete every earlier version of the object that its bucket kept; return how many."""
+        bucket, key = split_url(url)
+        with translated(url):
+            pages = self._client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=key)
+            earlier = [
+                item["VersionId"]
+                for page in pages
+                for item in (*page.get("Versions", ()), *page.get("DeleteMarkers", ()))
+                if item["Key"] == key and not item["IsLatest"]
+            ]
+            for version in earlier:
+                self._client.delete_object(Bucket=bucket, Key=key, VersionId=version)
+        return len(earlier)
 
     def exists(self, url: str) -> bool:
         return url in self.below(url)

@@ -1,15 +1,18 @@
-"""Pin what a run learns from and is measured against: its snapshot and its champion.
+"""Pin what a run learns from and is measured against: its snapshot, the keys that open it, and its champion.
 
-Both become plain files of the workspace, so that the stages after them are functions of files alone, on a laptop as
+All become plain files of the workspace, so that the stages after them are functions of files alone, on a laptop as
 in Airflow. A run's key is a digest of everything that may change its outcome; asked again for the same key, the
 champion is the one that was pinned the first time, and DVC's run cache can answer. A run without a rival has another
-key: its candidate never met the champion, so it must not be taken for one that did.
+key: its candidate never met the champion, so it must not be taken for one that did. So has a run after somebody of the
+snapshot was erased.
 """
 
 from dataclasses import dataclass
 
 from fraud_ml.artifacts import Champion, Workspace, digest_of
-from fraud_ml.data.snapshots import pin_snapshot
+from fraud_ml.contract import load_contract
+from fraud_ml.data.plain_copies import note_pinned
+from fraud_ml.data.snapshots import pin_keys, pin_snapshot
 from fraud_ml.params import load_params
 from fraud_ml.promotion.champion import none_champion, pin_champion
 from fraud_ml.settings import Settings
@@ -29,12 +32,16 @@ class PinnedInputs:
 def pin_inputs(
     settings: Settings, workspace: Workspace, *, dataset: str, as_of: str, code_rev: str, with_champion: bool = True
 ) -> PinnedInputs:
-    """Materialise snapshot and champion in the workspace; doing it twice changes nothing.
+    """Materialise snapshot, keys and champion in the workspace; doing it twice changes nothing.
 
-    Without `with_champion` nothing outside the snapshot registry is asked, and the candidate has no rival.
+    Without `with_champion` nothing but the snapshot registry is asked (and, where people can be erased, the object
+    store for their keys), and the candidate has no rival.
     Raises Tampered naming the file whose bytes are not the recorded ones.
     """
+    contract = load_contract(dataset, workspace.expectations)
     manifest = pin_snapshot(settings, dataset, as_of, workspace)
+    keys_digest = pin_keys(settings, contract, workspace)
+    note_pinned(settings, workspace)
     run_key = digest_of(
         {
             "dataset": dataset,
@@ -43,6 +50,7 @@ def pin_inputs(
             "code_rev": code_rev,
             "params_digest": digest_of(load_params(workspace.params).model_dump(mode="json")),
             **({} if with_champion else {"champion": "none"}),
+            **({"subject_keys": keys_digest} if contract.erasure else {}),
         }
     )[:12]
     if with_champion:

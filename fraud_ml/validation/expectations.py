@@ -19,7 +19,9 @@ from fraud_ml.validation.data_docs import data_docs_site, write_data_docs
 from fraud_ml.validation.suite import Rule, Suite
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 _COUNTS = (
     "element_count",
@@ -55,23 +57,58 @@ class Expected:
     data_docs_page: Path | None = None
 
 
-def judge_expectations(claims: "pd.DataFrame", suite: Suite, *, as_of: date, data_docs: Path | None = None) -> Expected:
+@dataclass(frozen=True)
+class UnknownPeople:
+    """The claims of people who were erased, and the columns that are empty there for that reason alone."""
+
+    columns: frozenset[str]
+    rows: "NDArray[np.bool_]"  # (n_claims,)
+
+    def concerns(self, rule: Rule) -> bool:
+        return not self.columns.isdisjoint(rule.columns)
+
+    def others(self, claims: "pd.DataFrame") -> "pd.DataFrame":
+        """Return the claims of everybody else, on a RangeIndex."""
+        return claims[~self.rows].reset_index(drop=True)
+
+    def positions_in_all(self, positions: tuple[int, ...]) -> tuple[int, ...]:
+        """Return where rows of `others` stand among all claims."""
+        places = (~self.rows).nonzero()[0]
+        return tuple(int(places[position]) for position in positions)
+
+
+def judge_expectations(
+    claims: "pd.DataFrame",
+    suite: Suite,
+    *,
+    as_of: date,
+    data_docs: Path | None = None,
+    unknown_people: UnknownPeople | None = None,
+) -> Expected:
     """Judge `claims` (a RangeIndex, at least one row) by every rule of the suite; write Data Docs when asked to.
 
+    Rules about people's columns are judged on the claims of those who are not `unknown_people`: erased is no finding.
     A rule in which Great Expectations raised is undecided. Raises BadInput when it refuses an expectation.
     """
     gx = _great_expectations()
     context = _context(data_docs)
-    parts = _suites(gx, suite)
+    parts = _suites(gx, suite, unknown_people)
     asset = context.data_sources.add_pandas("snapshot").add_dataframe_asset("claims")
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": claims})
+    whole = asset.add_batch_definition_whole_dataframe("all")
     results: dict[str, Any] = {}
-    for part, result_format in parts:
+    for part, result_format, about_people in parts:
+        judged = unknown_people.others(claims) if about_people and unknown_people else claims
+        if judged.empty:  # every person was erased: nobody is left to judge these rules by, and so they are undecided
+            continue
+        batch = whole.get_batch({"dataframe": judged})
         for result in _validate(context.suites.add(part), batch, result_format):
             results[result.expectation_config.meta["code"]] = result
     kept = {rule.code: _kept(rule, results[rule.code], claims) for rule in suite.rules if rule.code in results}
     told = {rule.code: _tell(rule, results.get(rule.code), kept.get(rule.code, {})) for rule in suite.rules}
     rows = {code: positions for code, (_, positions) in told.items() if positions}
+    for rule in suite.rules:
+        if rule.code in rows and unknown_people and unknown_people.concerns(rule):
+            rows[rule.code] = unknown_people.positions_in_all(rows[rule.code])
     findings = tuple(finding for finding, _ in told.values())
     page = None
     if data_docs is not None:
@@ -108,8 +145,11 @@ def _context(data_docs: Path | None) -> Any:
     return gx.get_context(mode="ephemeral", project_config=config)
 
 
-def _suites(gx: Any, suite: Suite) -> list[tuple[Any, dict[str, Any]]]:
-    """Return the suite in two parts: rules that set rows aside need positions, the others only counts."""
+def _suites(gx: Any, suite: Suite, unknown: UnknownPeople | None) -> list[tuple[Any, dict[str, Any], bool]]:
+    """Return the suite in parts: rules that set rows aside need positions, the others only counts.
+
+    Where there are unknown people, rules about people's columns stand apart; the last of each three says so.
+    """
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
         ColumnPairMapExpectation,
@@ -117,7 +157,7 @@ def _suites(gx: Any, suite: Suite) -> list[tuple[Any, dict[str, Any]]]:
     )
 
     row_level = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-    parts: dict[bool, list[Any]] = {True: [], False: []}
+    parts: dict[tuple[bool, bool], list[Any]] = {}
     for rule, content in zip(suite.rules, suite.content["expectations"], strict=True):
         try:
             (expectation,) = gx.ExpectationSuite(name=rule.code, expectations=[content]).expectations
@@ -135,17 +175,19 @@ def _suites(gx: Any, suite: Suite) -> list[tuple[Any, dict[str, Any]]]:
                 f"{rule.code} sets rows aside, but `{rule.type}` does not look at rows one by one",
                 next_step="choose a row-level expectation, or severity stop",
             )
-        parts[sets_aside].append(expectation)
+        about_people = unknown is not None and unknown.concerns(rule)
+        parts.setdefault((sets_aside, about_people), []).append(expectation)
     formats = {True: "COMPLETE", False: "BASIC"}
     return [
         (
             gx.ExpectationSuite(
-                name=f"{suite.content['name']}-{'rows' if sets_aside else 'counts'}", expectations=members
+                name=f"{suite.content['name']}-{'rows' if sets_aside else 'counts'}{'-people' if about_people else ''}",
+                expectations=members,
             ),
             {"result_format": formats[sets_aside], "exclude_unexpected_values": True},
+            about_people,
         )
-        for sets_aside, members in parts.items()
-        if members
+        for (sets_aside, about_people), members in parts.items()
     ]
 
 

@@ -16,7 +16,9 @@ from fraud_ml.validation.statistics import SCHEMA_FILE, TIMEOUT_S, Described, Wo
 from fraud_ml.validation.suite import SUITE_FILE, Suite, read_suite
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 DATA_DOCS = "data_docs"
 
@@ -42,11 +44,12 @@ def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
     contract = load_contract(manifest.dataset, workspace.expectations)
     snapshot = open_snapshot(workspace.snapshot, contract)
     settings = Settings.load()
+    keys = snapshot.keys  # asked for before anything is written
     snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache))
     report = workspace.validation_report
     shutil.rmtree(report, ignore_errors=True)
     judgement = judge(
-        read_fold(workspace.claims, contract, snapshot_digest=manifest.digest),
+        read_fold(workspace.claims, contract, snapshot_digest=manifest.digest, keys=keys),
         contract,
         params,
         rules=workspace.expectations / manifest.dataset,
@@ -85,8 +88,9 @@ def judge(
     if claims.empty:
         described, expected = Described(()), _undecided(suite)
     else:
+        unknown = _unknown(claims, contract)
         worker = Worker(
-            claims,
+            claims if unknown is None or unknown.all() else claims[~unknown].reset_index(drop=True),
             contract,
             schema=rules / SCHEMA_FILE,
             python=tfdv_python,
@@ -94,9 +98,12 @@ def judge(
             timeout_s=timeout_s,
         )
         with worker:  # it computes while Great Expectations is imported
-            from fraud_ml.validation.expectations import judge_expectations
+            from fraud_ml.validation.expectations import UnknownPeople, judge_expectations
 
-            judged = judge_expectations(claims, suite, as_of=as_of, data_docs=data_docs)
+            people = None
+            if unknown is not None:
+                people = UnknownPeople(frozenset(column.name for column in contract.personal), unknown)
+            judged = judge_expectations(claims, suite, as_of=as_of, data_docs=data_docs, unknown_people=people)
             described = worker.result()
         rows |= judged.rows
         expected, page = judged.findings, judged.data_docs_page
@@ -107,6 +114,14 @@ def judge(
     about = f"snapshot {contract.dataset} as of {as_of.isoformat()}"
     verdict = Verdict.of(about, subject_digest, findings, rows=len(claims), quarantined_rows=quarantined)
     return Judgement(verdict, set_aside, described, page)
+
+
+def _unknown(claims: "pd.DataFrame", contract: Contract) -> "NDArray[np.bool_] | None":
+    """Return which claims are of people who were erased, or None: every landed row has a subject, so the others do."""
+    if contract.erasure is None or contract.erasure.subject not in claims.columns:
+        return None
+    unknown: NDArray[np.bool_] = claims[contract.erasure.subject].isna().to_numpy()
+    return unknown if unknown.any() else None
 
 
 def _undecided(suite: Suite) -> tuple[Finding, ...]:
