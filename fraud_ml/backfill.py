@@ -158,14 +158,14 @@ def plan_backfill(
     """Return what a backfill of the contract's as-of dates in [begin, end] would do; nothing is changed.
 
     past_seconds: as-of date -> seconds that a run of it took and succeeded, from which time is estimated. Raises
-    BadInput for a range without as-of dates or one that ends in the future, Unavailable when S3 or the registry does
+    BadInput for a range without as-of dates or one whose last day is not over, Unavailable when S3 or the registry does
     not answer.
     """
     today = today or datetime.now(UTC).date()
-    if end > today:
+    if end >= today:
         raise BadInput(
-            "the range ends in the future, of which nothing is recorded yet",
-            expected=f"--to {today} or earlier",
+            "the range ends on a day that is not over (UTC), so that more may be recorded on it",
+            expected=f"--to {today - timedelta(days=1)} or earlier",
             arrived=end.isoformat(),
         )
     ticks = as_of_ticks(contract.schedule.cron, begin, end)

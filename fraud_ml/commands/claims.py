@@ -192,6 +192,11 @@ def freeze(dataset: str, as_of: date, as_json: bool) -> None:
 
     click.echo(f"freezing {dataset} as of {as_of} …", err=True)
     frozen = run(Settings.load(), contract_of(dataset), as_of)
+    if frozen.day_is_open:
+        click.echo(
+            f"{as_of} is not over (UTC): what is recorded later on it would make a revision, {as_of}.r2 or higher",
+            err=True,
+        )
     if as_json:
         click.echo(canonical_json({**asdict(frozen), "as_of": frozen.tag.rsplit("/", 1)[1]}))
         return

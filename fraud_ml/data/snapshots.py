@@ -9,7 +9,7 @@ their closed months.
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 class Frozen:
     """A snapshot version; `created` is False when the same content had been frozen for that date before.
 
-    `restated` says what a revision tells differently than the revision before it.
+    `restated` says what a revision tells differently than the revision before it. As long as `day_is_open`, rows may
+    still be recorded on the as-of date; they would make a revision.
     """
 
     manifest: SnapshotManifest
@@ -40,6 +41,7 @@ class Frozen:
     git_rev: str
     created: bool
     restated: Difference | None = None
+    day_is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,14 +78,16 @@ class Snapshot:
         return fold(self.folder, self.manifest, self.contract, folder, cache=cache)
 
 
-def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
+def freeze(settings: Settings, contract: Contract, as_of: date, *, now: datetime | None = None) -> Frozen:
     """Version everything the log says was recorded on or before `as_of` (UTC). Freezing a date again changes nothing.
 
-    Raises BadInput when nothing was recorded by then, Tampered naming the log object whose bytes differ from its
-    manifest, Unavailable when S3 or the registry is not there.
+    now: the moment by which the day is over or not, with its offset; the clock's by default. Raises BadInput when
+    nothing was recorded by then, Tampered naming the log object whose bytes differ from its manifest, Unavailable when
+    S3 or the registry is not there.
     """
     log, registry = ClaimLog(settings, contract), SnapshotRegistry(settings)
     log.batches()  # read before the registry is held, and kept: then only what was landed meanwhile
+    day_is_open = (now or datetime.now(UTC)).astimezone(UTC).date() <= as_of
     with registry.locked():
         committed = log.batches()
         batches = tuple(batch for batch in committed if recorded_until(batch, as_of))
@@ -93,14 +97,14 @@ def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
         for held in known:
             manifest = registry.manifest(held)
             if manifest.batches == tuple(batch.id for batch in batches):  # batches never change, so nothing has
-                return _frozen(held, manifest, created=False)
+                return _frozen(held, manifest, created=False, day_is_open=day_is_open)
         folder = registry.scratch / "snapshot"
         manifest = lay_out(log, contract, as_of, batches, folder, _reuse(registry, contract.dataset, as_of))
         for held in known:
             if held.digest == manifest.digest:
-                return _frozen(held, registry.manifest(held), created=False)
+                return _frozen(held, registry.manifest(held), created=False, day_is_open=day_is_open)
         recorded = registry.record(folder, manifest, revision=len(known) + 1)
-    frozen = _frozen(recorded, manifest, created=True)
+    frozen = _frozen(recorded, manifest, created=True, day_is_open=day_is_open)
     if not known:
         return frozen
     return replace(frozen, restated=diff_versions(settings, contract, known[-1].name, recorded.name))
@@ -291,8 +295,8 @@ def _is_pinned(folder: Path, version: Version) -> bool:
     return True
 
 
-def _frozen(version: Version, manifest: SnapshotManifest, *, created: bool) -> Frozen:
-    return Frozen(manifest, version.tag, version.git_rev, created)
+def _frozen(version: Version, manifest: SnapshotManifest, *, created: bool, day_is_open: bool) -> Frozen:
+    return Frozen(manifest, version.tag, version.git_rev, created, day_is_open=day_is_open)
 
 
 def _nothing_recorded(contract: Contract, as_of: date, committed: tuple[BatchManifest, ...]) -> BadInput:

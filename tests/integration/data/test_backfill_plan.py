@@ -137,9 +137,11 @@ def test_minutes_are_scaled_by_what_earlier_runs_took(landed: Settings, motor: C
     assert "a rule of thumb" in guessed.basis[1]
 
 
-def test_future_and_absent_servers_are_told(landed: Settings, motor: Contract) -> None:
-    with pytest.raises(BadInput, match="ends in the future"):
-        plan_backfill(landed, motor, BEGIN, END, today=date(2024, 4, 29))
+def test_days_that_are_not_over_and_absent_servers_are_told(landed: Settings, motor: Contract) -> None:
+    for today in (date(2024, 4, 29), END):
+        with pytest.raises(BadInput, match="ends on a day that is not over"):
+            plan_backfill(landed, motor, BEGIN, END, today=today)
+    assert plan_backfill(landed, motor, BEGIN, END, today=date(2024, 5, 1)).to_make
     away = Settings(home=landed.home, values={**landed.values, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     with pytest.raises(Unavailable):
         plan(away, motor)

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pandas as pd
@@ -194,6 +194,14 @@ def test_restated_history_is_a_revision_beside_the_first_version(
     assert not freeze(place, motor, AS_OF).created
     for name, version in (("2024-03-05", first), ("2024-03-05.r2", second)):
         assert pin_snapshot(place, "motor", name, Workspace(tmp_path / name)) == version.manifest
+
+
+def test_day_that_is_not_over_is_frozen_and_said_to_be_open(place: Settings, frozen: Frozen, motor: Contract) -> None:
+    assert freeze(place, motor, AS_OF, now=datetime(2024, 3, 5, 23, 59, 59, tzinfo=UTC)).day_is_open
+    ahead = timezone(timedelta(hours=2))
+    assert freeze(place, motor, AS_OF, now=datetime(2024, 3, 6, 1, 59, tzinfo=ahead)).day_is_open
+    assert not freeze(place, motor, AS_OF, now=datetime(2024, 3, 6, tzinfo=UTC)).day_is_open
+    assert not frozen.day_is_open
 
 
 def test_other_batches_with_the_same_rows_are_the_same_version(
