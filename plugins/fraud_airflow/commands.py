@@ -24,7 +24,8 @@ _LATE_AT_MOST = timedelta(days=1)  # a triggerer that was away that long is told
 def run_fraud_ml(group: ProcessGroup, *arguments: str, settings: Settings, say: Say) -> dict[str, Any]:
     """Run `fraud-ml <arguments> --json` in the group's folder, with the code that stands there; return its answer.
 
-    Raises Rejected (exit code 2) or Unavailable (3, or killed) with the command's own sentence.
+    Raises Rejected (exit code 2) or Unavailable (3, or killed) with the command's own sentence; its fact `answer` is
+    what the command printed all the same.
     """
     with group.held(say):
         ended = group.run(
@@ -34,14 +35,23 @@ def run_fraud_ml(group: ProcessGroup, *arguments: str, settings: Settings, say: 
             one_stream=False,
         )
     name = " ".join(arguments[:2])
+    answer = _answer(ended.output)
     if ended.returncode != 0:
-        raise exit_error(
+        error = exit_error(
             ended.returncode, sentence_of(ended.lines) or f"{name} ended with exit code {ended.returncode}"
         )
+        error.facts["answer"] = answer
+        raise error
+    if answer is None:
+        raise FraudMLError(f"{name} printed no JSON", next_step="this is a fault in the command")
+    return answer
+
+
+def _answer(output: str) -> dict[str, Any] | None:
     try:
-        answer = json.loads(ended.output.strip().splitlines()[-1])
+        answer = json.loads(output.strip().splitlines()[-1])
     except (ValueError, IndexError):
-        raise FraudMLError(f"{name} printed no JSON", next_step="this is a fault in the command") from None
+        return None
     return answer if isinstance(answer, dict) else {"answer": answer}
 
 
@@ -66,19 +76,23 @@ class FraudMLOperator(BaseOperator):
         self._group: ProcessGroup | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
+        answer = self.answered(context)
+        if self.announces:
+            context["outlet_events"][self.announces].extra = self.announcement(answer, context)
+        return {**{fact: self.run[fact] for fact in _RUN_FACTS if self.run}, **answer}
+
+    def answered(self, context: Context) -> dict[str, Any]:
+        """Run the command and return its answer."""
         settings = Settings.load()
         folder = Path(self.run["path"]) if self.run else PROJECT
         notes = folder / ".dvc" / "tmp" / "fraud-airflow" if self.run else settings.home / "airflow-tasks"
         self._group = ProcessGroup(notes / f"{self.dag_id}.{self.task_id}", folder, owner_of(context))
-        answer = run_fraud_ml(
+        return run_fraud_ml(
             self._group,
             *(str(argument) for argument in self.arguments),
             settings=settings,
             say=lambda line: self.log.info("%s", line),
         )
-        if self.announces:
-            context["outlet_events"][self.announces].extra = self.announcement(answer, context)
-        return {**{fact: self.run[fact] for fact in _RUN_FACTS if self.run}, **answer}
 
     def announcement(self, answer: dict[str, Any], context: Context) -> dict[str, Any]:
         """Return what the asset event says."""
