@@ -5,7 +5,7 @@ The source is a property of the place: `FRAUD_ML_SOURCE_<DATASET>` names it, as 
 | source | how this DAG learns of claims |
 |---|---|
 | `s3://bucket/prefix*` | **arrival** waits, deferred, until the listing is another than that which was landed last |
-| `kafka://host:port/topic?group=…` | messages that the group has not confirmed wake it; a timer catches what was missed |
+| `kafka://host:port/topic?group=…` | messages that the group has not confirmed wake it; a timer catches lost events |
 | a folder, `gs://…` | it is asked once an hour |
 
 **land** appends what is new to the claim log; what was landed before adds nothing, so every task may be cleared at any

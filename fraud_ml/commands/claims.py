@@ -203,7 +203,8 @@ def freeze(dataset: str, as_of: date, as_json: bool) -> None:
     did = "frozen" if frozen.created else "was frozen before, nothing changed"
     click.echo(f"{frozen.tag}: {did}; {frozen.manifest.rows:,} rows, digest {frozen.manifest.digest[:12]}")
     if frozen.restated:
-        click.echo(f"history was restated: {frozen.restated.before} stays what it was; this one tells")
+        why = " and ".join(frozen.because)
+        click.echo(f"made for {why}: {frozen.restated.before} stays what it was; this one tells")
         _echo_difference(frozen.restated)
 
 
