@@ -32,6 +32,7 @@ class Code(StrEnum):
     OUT_OF_BOUNDS = "LAND012"
     UNREADABLE = "LAND013"  # a file or message that does not parse, or has other columns
     ABSENT = "LAND014"  # listed, but not there when it was read
+    LOST = "LAND015"  # a batch's manifest lists rows that the object store does not hold any more
 
 
 class SetAside:
