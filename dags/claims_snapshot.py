@@ -10,6 +10,10 @@ The snapshot is announced as an asset under the same key, which starts `fraud_re
 | the past | `fraud-ml backfill start …`, or the `airflow backfill create …` that the plan prints |
 | one date | trigger over the API with `partition_key: YYYY-MM-DD` |
 
+**A day is frozen when it is over.** The calendar's run begins on its date and waits, deferred, until midnight (UTC); so
+does a backfill's. A run that you trigger freezes at once what is known by then, and says that the day is open: rows
+recorded later on it make a revision (`<as-of>.r2`), as do rows that a source restates with an old recorded time.
+
 **A backfill never promotes.** It freezes, and says so in its asset event; a retraining that it wakes ends once its
 candidate is registered. Killed, it goes on; started again, it makes only what is missing or failed.
 
@@ -32,7 +36,7 @@ def claims_snapshot(line: Line) -> DAG:
         doc_md=__doc__,
         schedule=CronPartitionTimetable(line.cron, timezone="UTC", key_format="%Y-%m-%d"),
         catchup=False,
-        max_active_runs=1,  # one registry, one writer; a backfill has a bound of its own, and the same writer
+        max_active_runs=2,  # one may wait for its day to end; freezing itself takes turns, a backfill's runs too
         rerun_with_latest_version=True,  # a date's bytes are fixed by the claim log; newer code can only mend
         tags=["fraud", "snapshot", line.dataset],
         default_args={

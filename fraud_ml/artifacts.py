@@ -138,6 +138,7 @@ class SnapshotManifest:
     source_digests: tuple[str, ...] = ()  # SHA-256 of the files those batches were landed from
     laid_from: Mapping[str, str] = field(default_factory=dict)  # partition -> digest of the log objects merged into it
     code_version: str = ""  # of the program that froze it
+    layout: int = 1  # how that program lays rows out (data/layout.py)
 
     def content_digest(self) -> str:
         """Return what `digest` must be for these fields."""

@@ -15,6 +15,7 @@ from statistics import median
 
 from fraud_ml.artifacts import SnapshotManifest
 from fraud_ml.contract import Contract
+from fraud_ml.data.layout import is_laid_from
 from fraud_ml.data.log import BatchManifest, ClaimLog, recorded_until
 from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.errors import BadInput
@@ -40,7 +41,11 @@ class State(StrEnum):
     MISSING = "missing"  # make the first version
     FROZEN = "frozen"  # find it and change nothing
     RESTATED = "restated"  # make a revision beside it: rows of its past were landed since
+    RELAID = "relaid"  # make a revision beside it, where today's code gives the same rows other bytes
     EMPTY = "empty"  # be rejected, so it is left out: nothing was recorded by then
+
+
+_WORK = (State.MISSING, State.RESTATED, State.RELAID)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Plan:
 
     @property
     def to_make(self) -> tuple[PlannedDate, ...]:
-        return tuple(planned for planned in self.dates if planned.state in (State.MISSING, State.RESTATED))
+        return tuple(planned for planned in self.dates if planned.state in _WORK)
 
     @property
     def minutes(self) -> float:
@@ -158,14 +163,14 @@ def plan_backfill(
     """Return what a backfill of the contract's as-of dates in [begin, end] would do; nothing is changed.
 
     past_seconds: as-of date -> seconds that a run of it took and succeeded, from which time is estimated. Raises
-    BadInput for a range without as-of dates or one that ends in the future, Unavailable when S3 or the registry does
+    BadInput for a range without as-of dates or one whose last day is not over, Unavailable when S3 or the registry does
     not answer.
     """
     today = today or datetime.now(UTC).date()
-    if end > today:
+    if end >= today:
         raise BadInput(
-            "the range ends in the future, of which nothing is recorded yet",
-            expected=f"--to {today} or earlier",
+            "the range ends on a day that is not over (UTC), so that more may be recorded on it",
+            expected=f"--to {today - timedelta(days=1)} or earlier",
             arrived=end.isoformat(),
         )
     ticks = as_of_ticks(contract.schedule.cron, begin, end)
@@ -189,7 +194,7 @@ def plan_backfill(
         known = [version for version in versions if version.as_of == as_of.isoformat()]
         state = _state(known, [registry.manifest(version) for version in known], batches, as_of)
         rows = _rows_until(days, as_of)
-        makes = state in (State.MISSING, State.RESTATED)
+        makes = state in _WORK
         planned.append(
             PlannedDate(
                 as_of=as_of.isoformat(),
@@ -221,13 +226,16 @@ def plan_backfill(
 def _state(
     known: Sequence[Version], manifests: Sequence[SnapshotManifest], batches: Iterable[BatchManifest], as_of: date
 ) -> State:
-    """Return what `freeze` would find: batches never change, so a version of the same batches is the same snapshot."""
-    recorded = tuple(batch.id for batch in batches if recorded_until(batch, as_of))
+    """Return what `freeze` would find."""
+    recorded = tuple(batch for batch in batches if recorded_until(batch, as_of))
     if not recorded:
         return State.EMPTY
     if not known:
         return State.MISSING
-    return State.FROZEN if any(manifest.batches == recorded for manifest in manifests) else State.RESTATED
+    if any(is_laid_from(manifest, recorded) for manifest in manifests):
+        return State.FROZEN
+    same = any(manifest.batches == tuple(batch.id for batch in recorded) for manifest in manifests)
+    return State.RELAID if same else State.RESTATED
 
 
 def _rows_by_day(batches: Iterable[BatchManifest]) -> Counter[date]:

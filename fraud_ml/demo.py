@@ -74,6 +74,8 @@ def run_demo(
         airflow.unpause(dag_id)
     say(f"DAG {snapshot_dag}: freezing the claims known on {as_of}")
     frozen = _finish(airflow, airflow.trigger(snapshot_dag, partition_key=as_of.isoformat()), say)
+    if airflow.result(frozen, "freeze")["day_is_open"]:
+        say(f"  {as_of} is not over (UTC): a run of the calendar would wait; what is recorded later makes a revision")
     clock.lap("snapshot")
 
     retraining = _wait_for_start(airflow, retraining_dag, frozen)

@@ -69,6 +69,10 @@ class Settings:
         """Where the raw claim log lives, for example s3://claims."""
         return self.need("FRAUD_ML_CLAIMS_URL")
 
+    def source_of(self, dataset: str) -> str:
+        """Address from which the dataset's claims arrive, as `fraud-ml land` takes it; empty where none is set."""
+        return self.values.get(source_variable(dataset), "")
+
     @property
     def reports_url(self) -> str:
         """Where reports for people are published, for example s3://reports."""
@@ -130,6 +134,15 @@ class Settings:
     def scorer_home(self) -> Path:
         """Folder in which a scorer keeps the model it serves, across restarts."""
         return self.path("FRAUD_ML_SCORER_HOME", self.home / "scorer")
+
+
+def source_variable(dataset: str) -> str:
+    """Return the variable that names the dataset's source.
+
+    >>> source_variable("motor-fleet")
+    'FRAUD_ML_SOURCE_MOTOR_FLEET'
+    """
+    return "FRAUD_ML_SOURCE_" + "".join(sign if sign.isalnum() else "_" for sign in dataset).upper()
 
 
 def read_env_file(path: Path) -> dict[str, str]:

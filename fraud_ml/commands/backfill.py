@@ -72,7 +72,7 @@ def plan(dataset: str, begin: date, end: date, order: str, max_active: int, as_j
     click.echo(f"{'as of':<12}{'there':<16}{'rows by then':>14}{'new rows':>12}{'~seconds':>10}{'~new KiB':>10}")
     for one in planned.dates:
         there = one.version or ("nothing known" if one.state == "empty" else "-")
-        there += " +late rows" if one.state == "restated" else ""
+        there += {"restated": " +late rows", "relaid": " other layout"}.get(one.state, "")
         cost = f"{one.seconds:>10.1f}{one.new_bytes / 1024:>10.0f}" if one.seconds else f"{'-':>10}{'-':>10}"
         click.echo(f"{one.as_of:<12}{there:<16}{one.rows:>14,}{one.new_rows:>12,}{cost}")
     for sentence in _summary(planned):

@@ -193,13 +193,19 @@ def freeze(dataset: str, as_of: date, as_json: bool) -> None:
 
     click.echo(f"freezing {dataset} as of {as_of} …", err=True)
     frozen = run(Settings.load(), contract_of(dataset), as_of)
+    if frozen.day_is_open:
+        click.echo(
+            f"{as_of} is not over (UTC): what is recorded later on it would make a revision, {as_of}.r2 or higher",
+            err=True,
+        )
     if as_json:
         click.echo(canonical_json({**asdict(frozen), "as_of": frozen.tag.rsplit("/", 1)[1]}))
         return
     did = "frozen" if frozen.created else "was frozen before, nothing changed"
     click.echo(f"{frozen.tag}: {did}; {frozen.manifest.rows:,} rows, digest {frozen.manifest.digest[:12]}")
     if frozen.restated:
-        click.echo(f"history was restated: {frozen.restated.before} stays what it was; this one tells")
+        why = " and ".join(frozen.because)
+        click.echo(f"made for {why}: {frozen.restated.before} stays what it was; this one tells")
         _echo_difference(frozen.restated)
 
 

@@ -46,7 +46,8 @@ def cohort(dataset: str, as_of: str, snapshot: Path | None, out: Path | None, as
     \b
     Example: fraud-ml cohort motor 2025-12-31 --out reports/cohort
     """
-    from fraud_ml.features.cohort import observe, write_cohort
+    from fraud_ml.features.cohort import observe
+    from fraud_ml.features.cohort_report import write_cohort
 
     with _opened(dataset, as_of, snapshot) as found:
         report, marked = observe(found, found.contract)

@@ -21,7 +21,7 @@ from fraud_ml.data.log import Batch, ClaimLog
 from fraud_ml.data.set_aside import Code, SetAside
 from fraud_ml.data.sources import ClaimsSource, DeadLetter, Delivery
 from fraud_ml.data.tables import parse_rows
-from fraud_ml.errors import BadInput
+from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
@@ -49,8 +49,10 @@ def land_source(
 ) -> Iterator[Landed | Refused]:
     """Yield what became of each delivery, in turn. Afterwards each of its rows is in the log once, or set aside.
 
-    A delivery that is refused stops no other, except of a stream. Raises Unavailable when the source or the object
-    store does not answer: what was yielded until then stands, the rest is given again.
+    A delivery that is refused stops no other, except of a stream. One that touches rows which the log has lost
+    (LAND015) cannot be compared with them: it is refused too, and the delivery that they came from restores them.
+    Raises Unavailable when the source or the object store does not answer: what was yielded until then stands, the rest
+    is given again.
     """
     log = ClaimLog(settings, contract)
     with closing(source):
@@ -59,6 +61,10 @@ def land_source(
                 yield _land(settings, log, contract, source, delivery, now)
             except BadInput as broken:
                 yield Refused(delivery.name, str(broken.facts.get("code", Code.UNREADABLE)), str(broken))
+            except Unavailable as away:
+                if source.is_stream or away.facts.get("code") != Code.LOST:
+                    raise
+                yield Refused(delivery.name, str(Code.LOST), str(away))
 
 
 def _land(

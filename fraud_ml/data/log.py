@@ -29,7 +29,7 @@ from fraud_ml.data.set_aside import Code, SetAside
 from fraud_ml.data.sources.files import SourceTable, read_file
 from fraud_ml.data.subject_keys import KeyRing
 from fraud_ml.data.tables import EVENT_TIME, RECORDED_AT, compare_rows, log_columns, merge_files, parse_rows
-from fraud_ml.errors import BadInput, Tampered
+from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
@@ -136,11 +136,20 @@ class ClaimLog:
     def fetch(self, wanted: Iterable[tuple[BatchManifest, LogObject]], folder: Path) -> list[Path]:
         """Write the objects into `folder` and return their paths.
 
-        Raises Tampered naming the object whose bytes are not those of its manifest.
+        Raises Tampered naming the object whose bytes are not those of its manifest, and Unavailable (LAND015) naming
+        the batches of which the store lacks objects.
         """
-        expected = {self.object_url(batch.id, item.day): item.sha256 for batch, item in wanted}
+        objects = {self.object_url(batch.id, item.day): (batch, item.sha256) for batch, item in wanted}
+        expected = {url: sha256 for url, (_, sha256) in objects.items()}
+        try:
+            found = self._store.read_many(expected)
+        except Unavailable:
+            held = set(self._store.below(f"{self._root}/log/"))
+            if lost := {url: batch for url, (batch, _) in objects.items() if url not in held}:
+                raise _lost(lost) from None
+            raise
         files = []
-        for number, (url, content) in enumerate(self._store.read_many(expected).items()):
+        for number, (url, content) in enumerate(found.items()):
             arrived = hashlib.sha256(content).hexdigest()
             if arrived != expected[url]:
                 raise Tampered(
@@ -305,6 +314,22 @@ def _told(batch: BatchManifest, *, created: bool, known: int, **aside: Any) -> B
 
 def _batch_id(rows: "pa.Table", contract: Contract) -> str:
     return _content_digest(rows, contract)[:16]
+
+
+def _lost(objects: dict[str, BatchManifest]) -> Unavailable:
+    """Return the error for objects that their batches' manifests list and the store does not hold."""
+    first = min(objects)
+    sources = sorted({batch.source for batch in objects.values()})
+    more = f", and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return Unavailable(
+        f"{first} is not there any more ({Code.LOST})",
+        expected="every object that a batch's manifest lists",
+        arrived=f"{len(objects):,} missing, of {len({batch.id for batch in objects.values()}):,} batches",
+        next_step=f"land its source again ({sources[0]}{more}), which restores it, or bring it back from a copy",
+        code=str(Code.LOST),
+        path=first,
+        count=len(objects),
+    )
 
 
 def _read_manifest(url: str, content: bytes) -> BatchManifest:

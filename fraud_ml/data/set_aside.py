@@ -32,8 +32,9 @@ class Code(StrEnum):
     OUT_OF_BOUNDS = "LAND012"
     UNREADABLE = "LAND013"  # a file or message that does not parse, or has other columns
     ABSENT = "LAND014"  # listed, but not there when it was read
-    NO_SUBJECT = "LAND015"  # nobody's key could seal it
-    ERASED = "LAND016"  # the person was erased; only the claim's hashed key is kept of the row
+    LOST = "LAND015"  # a batch's manifest lists rows that the object store does not hold any more
+    NO_SUBJECT = "LAND016"  # nobody's key could seal it
+    ERASED = "LAND017"  # the person was erased; only the claim's hashed key is kept of the row
 
 
 class SetAside:

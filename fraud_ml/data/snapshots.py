@@ -9,7 +9,8 @@ their closed months.
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.changes import Difference, compare
 from fraud_ml.data.fold import Fold, fold, read_fold
 from fraud_ml.data.fold_cache import FoldCache
-from fraud_ml.data.layout import MANIFEST, Reuse, in_groups, lay_out
+from fraud_ml.data.layout import LAYOUT, MANIFEST, Reuse, in_groups, is_laid_from, lay_out
 from fraud_ml.data.log import BatchManifest, ClaimLog, recorded_until
 from fraud_ml.data.sealing import people_in
 from fraud_ml.data.subject_keys import KeyRing, SnapshotKeys, read_keys, write_keys
@@ -30,11 +31,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+class Reason(StrEnum):
+    """Why a date has another version than the one before it."""
+
+    LATE_ROWS = "late rows"  # rows of its past were landed since
+    OTHER_LAYOUT = "other layout"  # the code lays the same rows out as other bytes
+
+
 @dataclass(frozen=True)
 class Frozen:
     """A snapshot version; `created` is False when the same content had been frozen for that date before.
 
-    `restated` says what a revision tells differently than the revision before it.
+    A revision says what it tells differently than the revision before it (`restated`), and why it was made. As long as
+    `day_is_open`, rows may still be recorded on the as-of date; they would make a revision.
     """
 
     manifest: SnapshotManifest
@@ -42,6 +51,8 @@ class Frozen:
     git_rev: str
     created: bool
     restated: Difference | None = None
+    because: tuple[Reason, ...] = ()
+    day_is_open: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,14 +97,18 @@ class Snapshot:
         return fold(self.folder, self.manifest, self.contract, folder, cache=cache)
 
 
-def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
+def freeze(settings: Settings, contract: Contract, as_of: date, *, now: datetime | None = None) -> Frozen:
     """Version everything the log says was recorded on or before `as_of` (UTC). Freezing a date again changes nothing.
 
-    Raises BadInput when nothing was recorded by then, Tampered naming the log object whose bytes differ from its
-    manifest, Unavailable when S3 or the registry is not there.
+    Where late rows, or code that lays rows out otherwise, give other bytes, they become a revision beside the first.
+
+    now: the moment by which the day is over or not, with its offset; the clock's by default. Raises BadInput when
+    nothing was recorded by then, Tampered naming the log object whose bytes differ from its manifest, Unavailable when
+    S3 or the registry is not there.
     """
     log, registry = ClaimLog(settings, contract), SnapshotRegistry(settings)
     log.batches()  # read before the registry is held, and kept: then only what was landed meanwhile
+    day_is_open = (now or datetime.now(UTC)).astimezone(UTC).date() <= as_of
     with registry.locked():
         committed = log.batches()
         batches = tuple(batch for batch in committed if recorded_until(batch, as_of))
@@ -102,18 +117,27 @@ def freeze(settings: Settings, contract: Contract, as_of: date) -> Frozen:
         known = [known for known in registry.versions(contract.dataset) if known.as_of == as_of.isoformat()]
         for held in known:
             manifest = registry.manifest(held)
-            if manifest.batches == tuple(batch.id for batch in batches):  # batches never change, so nothing has
-                return _frozen(held, manifest, created=False)
+            if is_laid_from(manifest, batches):
+                return _frozen(held, manifest, created=False, day_is_open=day_is_open)
         folder = registry.scratch / "snapshot"
         manifest = lay_out(log, contract, as_of, batches, folder, _reuse(registry, contract.dataset, as_of))
         for held in known:
             if held.digest == manifest.digest:
-                return _frozen(held, registry.manifest(held), created=False)
+                return _frozen(held, registry.manifest(held), created=False, day_is_open=day_is_open)
         recorded = registry.record(folder, manifest, revision=len(known) + 1)
-    frozen = _frozen(recorded, manifest, created=True)
+    frozen = _frozen(recorded, manifest, created=True, day_is_open=day_is_open)
     if not known:
         return frozen
-    return replace(frozen, restated=diff_versions(settings, contract, known[-1].name, recorded.name))
+    before = registry.manifest(known[-1])
+    found = {
+        Reason.LATE_ROWS: before.batches != manifest.batches,
+        Reason.OTHER_LAYOUT: before.layout != manifest.layout,
+    }
+    return replace(
+        frozen,
+        restated=diff_versions(settings, contract, known[-1].name, recorded.name),
+        because=tuple(reason for reason, holds in found.items() if holds),
+    )
 
 
 def list_versions(settings: Settings, dataset: str) -> tuple[Version, ...]:
@@ -262,7 +286,10 @@ def read_manifest(folder: Path) -> SnapshotManifest:
 
 
 def _reuse(registry: SnapshotRegistry, dataset: str, as_of: date) -> Reuse:
-    """Return a function that brings a partition, by its origin, from the versions just before and after the date."""
+    """Return a function that brings a partition, by its origin, from the versions just before and after the date.
+
+    What was laid out otherwise than today is left alone.
+    """
     versions = registry.versions(dataset)
     before = [held for held in versions if held.as_of <= as_of.isoformat()][-1:]
     after = [held for held in versions if held.as_of > as_of.isoformat()][:1]
@@ -272,7 +299,7 @@ def _reuse(registry: SnapshotRegistry, dataset: str, as_of: date) -> Reuse:
         known |= {
             origin: (name, manifest.files[name], cached[name])
             for name, origin in manifest.laid_from.items()
-            if name in cached
+            if name in cached and manifest.layout == LAYOUT
         }
 
     def reuse(origin: str, into: Path) -> bool:
@@ -330,8 +357,8 @@ def _is_pinned(folder: Path, version: Version) -> bool:
     return True
 
 
-def _frozen(version: Version, manifest: SnapshotManifest, *, created: bool) -> Frozen:
-    return Frozen(manifest, version.tag, version.git_rev, created)
+def _frozen(version: Version, manifest: SnapshotManifest, *, created: bool, day_is_open: bool) -> Frozen:
+    return Frozen(manifest, version.tag, version.git_rev, created, day_is_open=day_is_open)
 
 
 def _nothing_recorded(contract: Contract, as_of: date, committed: tuple[BatchManifest, ...]) -> BadInput:

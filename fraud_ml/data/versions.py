@@ -4,8 +4,9 @@
     claims/<dataset>/manifest.json    a copy of the snapshot's manifest, so that listing needs no data
     tag claims/<dataset>/<as-of>      the version; its message holds the manifest's SHA-256 and its digest
 
-When the log's history was restated, the same date freezes to other content. The first version stays what it was, the
-new one is tagged `claims/<dataset>/<as-of>.r2` (git cannot hold `<as-of>` and `<as-of>/r2` at once).
+When rows of its past were landed late, or code lays rows out otherwise, the same date freezes to other bytes. The first
+version stays what it was, the new one is tagged `claims/<dataset>/<as-of>.r2` (git cannot hold `<as-of>` and
+`<as-of>/r2` at once).
 A version exists when its tag does, and the tag is written last: whatever a killed freeze leaves behind is cleared by
 the next one. DVC moves the bytes; it does not notice when they change, so every byte is hashed here.
 """
@@ -59,7 +60,7 @@ class Version:
 
     dataset: str
     as_of: str  # ISO date
-    revision: int  # 1, or 2 … where history was restated
+    revision: int  # 1, or 2 … where the same date gave other bytes
     tag: str
     git_rev: str
     frozen_at: str
@@ -239,7 +240,15 @@ class SnapshotRegistry:
 
     def _read_remote(self, oid: str) -> bytes:
         url = self._remote_url(oid)
-        return ObjectStore(self._settings).read(url) if url.startswith("s3://") else Path(url).read_bytes()
+        if url.startswith("s3://"):
+            return ObjectStore(self._settings).read(url)
+        try:
+            return Path(url).read_bytes()
+        except OSError as error:
+            raise Unavailable(
+                f"the remote {self._settings.snapshot_remote} does not give {url} ({error.strerror})",
+                next_step="mount or restore it, check FRAUD_ML_SNAPSHOT_REMOTE, or freeze the date again from the log",
+            ) from None
 
     def _fetch(self, version: Version) -> None:
         """Let DVC bring the version's objects from the remote into the cache."""

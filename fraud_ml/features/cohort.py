@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import save, whole_folder
 from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot
 from fraud_ml.features.investigation import InvestigationBias, investigation_bias, propensities
@@ -28,7 +26,6 @@ from fraud_ml.validation.quarantine import digest_key
 if TYPE_CHECKING:
     import pandas as pd
 
-REPORT, CLAIMS = "cohort.json", "claims.parquet"
 KNOWN_AFTER_DAYS = (30, 60, 90, 120, 180, 365)
 
 
@@ -124,16 +121,6 @@ def observe_rows(
         months=_months(marked, confirmed, recording, last_mature_month(as_of, label.maturity_days)),
     )
     return cohort, marked.sort_values("key_sha256", ignore_index=True)
-
-
-def write_cohort(cohort: Cohort, marked: "pd.DataFrame", folder: Path) -> None:
-    """Afterwards `folder` holds cohort.json, claims.parquet and the drawn curves, all of this cohort."""
-    from fraud_ml.features.curves import draw
-
-    with whole_folder(folder) as fresh:
-        save(cohort, fresh / REPORT)
-        marked.to_parquet(fresh / CLAIMS, index=False)
-        draw(cohort, marked, fresh)
 
 
 def _months(

@@ -10,6 +10,6 @@ def judge_snapshot(workspace: Workspace, params: ValidationParams) -> Verdict:
     Never raises on bad claims. Raises Tampered or Unavailable when the snapshot cannot be read as it was frozen,
     BadInput when contract, suite or schema is wrong, Unavailable when TFDV's environment is not there.
     """
-    from fraud_ml.validation.verdict import judge_pinned  # heavy: pandas; great_expectations only when there are rows
+    from fraud_ml.validation.stage import judge_pinned  # heavy: pandas; great_expectations only when there are rows
 
     return judge_pinned(workspace, params)

@@ -1,17 +1,15 @@
 """From findings to a verdict: three judges look at one snapshot, and a rule that could not judge counts as a no."""
 
-import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import Finding, Outcome, SnapshotManifest, Verdict, Workspace, load, save
-from fraud_ml.contract import Contract, load_contract
+from fraud_ml.artifacts import Finding, Outcome, Verdict
+from fraud_ml.contract import Contract
 from fraud_ml.params import ValidationParams
-from fraud_ml.settings import Settings
 from fraud_ml.validation.checks import NO_ROWS, check_claims, check_share_set_aside
-from fraud_ml.validation.quarantine import SetAside, digest_key, write_quarantine
+from fraud_ml.validation.quarantine import SetAside, digest_key
 from fraud_ml.validation.statistics import SCHEMA_FILE, TIMEOUT_S, Described, Worker
 from fraud_ml.validation.suite import SUITE_FILE, Suite, read_suite
 
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
-
-DATA_DOCS = "data_docs"
 
 
 @dataclass(frozen=True)
@@ -31,37 +27,6 @@ class Judgement:
     set_aside: tuple[SetAside, ...]
     described: Described
     data_docs_page: Path | None = None
-
-
-def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
-    """Judge the snapshot pinned in the workspace; write its fold, report, quarantine, and last the verdict."""
-    from fraud_ml.data.fold import read_fold
-    from fraud_ml.data.fold_cache import FoldCache
-    from fraud_ml.data.snapshots import open_snapshot
-    from fraud_ml.validation.report import write_report
-
-    manifest = load(SnapshotManifest, workspace.snapshot_manifest)
-    contract = load_contract(manifest.dataset, workspace.expectations)
-    snapshot = open_snapshot(workspace.snapshot, contract)
-    settings = Settings.load()
-    keys = snapshot.keys  # asked for before anything is written
-    snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache))
-    report = workspace.validation_report
-    shutil.rmtree(report, ignore_errors=True)
-    judgement = judge(
-        read_fold(workspace.claims, contract, snapshot_digest=manifest.digest, keys=keys),
-        contract,
-        params,
-        rules=workspace.expectations / manifest.dataset,
-        as_of=date.fromisoformat(manifest.as_of),
-        subject_digest=manifest.digest,
-        tfdv_python=settings.tfdv_python,
-        data_docs=report / DATA_DOCS,
-    )
-    write_report(report, judgement, title=contract.title, dataset=manifest.dataset, as_of=manifest.as_of)
-    write_quarantine(judgement.set_aside, workspace.quarantine)
-    save(judgement.verdict, workspace.validation_verdict)
-    return judgement.verdict
 
 
 def judge(

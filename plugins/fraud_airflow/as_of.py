@@ -1,7 +1,7 @@
 """The as-of date of a DAG run: its partition key, and nothing else."""
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
 
 from fraud_ml.errors import BadInput
 
@@ -24,3 +24,12 @@ def require_as_of(partition_key: str | None, dag_id: str) -> date:
         raise BadInput(
             f"this run's partition key is no date: {partition_key[:40]}", expected="YYYY-MM-DD", next_step=how
         ) from None
+
+
+def end_of(as_of: date) -> datetime:
+    """Return the first moment (UTC) after the day: from then on nothing more is recorded on it.
+
+    >>> end_of(date(2024, 2, 29)).isoformat()
+    '2024-03-01T00:00:00+00:00'
+    """
+    return datetime.combine(as_of + timedelta(days=1), time(), UTC)

@@ -16,6 +16,11 @@ def is_backfill(context: Context) -> bool:
     return getattr(context.get("dag_run"), "run_type", None) == BACKFILL
 
 
+def was_asked_for(context: Context) -> bool:
+    """Say whether a person or a program asked for this very run; a calendar's and a backfill's runs nobody did."""
+    return getattr(context.get("dag_run"), "run_type", None) not in ("scheduled", BACKFILL)
+
+
 def was_started_by_backfill(context: Context) -> bool:
     """Say whether a backfill, and nothing else, started this run: every asset event that woke it tells so.
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import TaskDeferred
 
-from fraud_airflow.arrivals import ArrivalTrigger, ClaimsArrived
+from fraud_airflow.arrivals import ArrivalTrigger, ClaimsArrived, arrived
 from fraud_ml.contract import load_contract
 from fraud_ml.data.log import land
 from fraud_ml.data.simulator import simulate, write_rows
@@ -98,6 +98,29 @@ def test_new_object_below_the_prefix_wakes_and_an_old_one_does_not(place: Settin
     asyncio.run(bring())
     assert run(task)["object"] == f"{prefix}new.csv"
     assert run(waiting(prefix=prefix))["object"] == f"{prefix}new.csv"
+
+
+def test_listing_that_was_landed_holds_nothing_new_and_any_other_does(place: Settings) -> None:
+    """No clock is asked: an object of the same second, or one written anew under its old name, is seen."""
+    store, prefix = ObjectStore(place), f"s3://claims/sent-{uuid.uuid4().hex[:8]}/"
+    seen = [""]
+
+    def is_new(pattern: str = "*") -> bool:
+        found = arrived("", "", prefix + pattern, "", seen[-1])
+        seen.append(found["listing"] if found else seen[-1])
+        return found is not None
+
+    assert not is_new()
+    store.write(f"{prefix}a.csv", b"x")
+    assert is_new()
+    assert not is_new()
+    for name, content in (("b.csv", b"y"), ("a.csv", b"z"), ("c.csv", b"z")):
+        store.write(prefix + name, content)
+        assert is_new()
+    for name in ("_SUCCESS", ".hidden", "deeper/"):
+        store.write(prefix + name, b"")
+        assert not is_new()
+    assert not is_new("day=*")
 
 
 def _write_later(store: ObjectStore, url: str, old: datetime) -> None:

@@ -57,7 +57,7 @@ def place(s3_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return settings
 
 
-def announced_by(run_type: DagRunType) -> dict[str, Any]:
+def announced_by(run_type: DagRunType, as_of: str = "2024-02-29") -> dict[str, Any]:
     """Freeze as a run of that type does, and return what its asset event says."""
     with DAG("claims_snapshot_motor", schedule=None) as dag:
         task = FreezeSnapshot(task_id="freeze", dataset="motor", announces=SNAPSHOT)
@@ -66,7 +66,7 @@ def announced_by(run_type: DagRunType) -> dict[str, Any]:
         "dag": dag,
         "ti": _Attempt(),
         "dag_run": _Run(run_type),
-        "partition_key": "2024-02-29",
+        "partition_key": as_of,
         "outlet_events": outlet_events,
     }
     task.execute(context)  # type: ignore[arg-type]
@@ -100,6 +100,21 @@ def test_snapshot_of_a_backfill_says_so_in_its_event_and_no_other_does(place: Se
         extra = announced_by(run_type)
         assert extra["tag"] == "claims/motor/2024-02-29"
         assert was_started_by_backfill(woken_by(extra)) is (run_type is DagRunType.BACKFILL)  # type: ignore[arg-type]
+
+
+@pytest.mark.stack
+def test_run_of_the_calendar_waits_for_its_day_to_end_and_one_that_was_asked_for_does_not(place: Settings) -> None:
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # today may end while this runs
+    for run_type in (DagRunType.SCHEDULED, DagRunType.BACKFILL):
+        with pytest.raises(TaskDeferred) as deferred:
+            announced_by(run_type, tomorrow.isoformat())
+        assert deferred.value.method_name == "execute"  # which asks the clock again
+        _, asked = deferred.value.trigger.serialize()
+        assert asked["moment"] == datetime.combine(tomorrow + timedelta(days=1), datetime.min.time(), UTC)
+        assert not Settings.load().snapshot_registry.exists()
+    for run_type in (DagRunType.MANUAL, DagRunType.OPERATOR_TRIGGERED):
+        assert announced_by(run_type, tomorrow.isoformat())["day_is_open"] is True
+    assert announced_by(DagRunType.SCHEDULED)["day_is_open"] is False
 
 
 def test_run_is_a_backfills_only_when_nothing_else_woke_it() -> None:

@@ -5,14 +5,20 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from pyarrow import parquet
 
+from fraud_ml.artifacts import file_digest, save
 from fraud_ml.contract import Contract, load_contract
+from fraud_ml.data.layout import MANIFEST, lay_out
+from fraud_ml.data.log import ClaimLog
 from fraud_ml.data.simulator import simulate, write_rows
+from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
 
@@ -48,6 +54,25 @@ def motor_file(motor_rows: pd.DataFrame, tmp_path: Path) -> Path:
     path = tmp_path / "motor.parquet"
     write_rows(motor_rows, path)
     return path
+
+
+@pytest.fixture
+def freeze_by_earlier_code(place: Settings, motor: Contract, tmp_path: Path) -> Callable[..., Version]:
+    """Freeze a date of the landed log as code of layout 0 did: the same rows and, if so said, as other bytes."""
+
+    def frozen(as_of: date, *, other_bytes: bool) -> Version:
+        log, registry, folder = ClaimLog(place, motor), SnapshotRegistry(place), tmp_path / f"earlier-{as_of}"
+        manifest = lay_out(log, motor, as_of, log.batches(), folder)
+        for name in manifest.files if other_bytes else ():
+            parquet.write_table(parquet.read_table(folder / name), folder / name, compression="gzip")
+        files = {name: file_digest(folder / name) for name in manifest.files}
+        manifest = replace(manifest, files=files, code_version="0.0.9", layout=0)
+        manifest = replace(manifest, digest=manifest.content_digest())
+        save(manifest, folder / MANIFEST)
+        with registry.locked():
+            return registry.record(folder, manifest, revision=1)
+
+    return frozen
 
 
 @pytest.fixture

@@ -99,6 +99,16 @@ def test_late_rows_change_the_dates_from_their_recording_on_and_none_before(
     assert set(states(plan(landed, motor)).values()) == {State.FROZEN}
 
 
+def test_dates_that_earlier_code_froze_are_made_again(
+    landed: Settings, motor: Contract, freeze_by_earlier_code: Callable[..., object]
+) -> None:
+    freeze_by_earlier_code(date(2024, 2, 1), other_bytes=True)
+    assert states(plan(landed, motor))["2024-02-01"] is State.RELAID
+    assert "2024-02-01" in {one.as_of for one in plan(landed, motor).to_make}
+    assert freeze(landed, motor, date(2024, 2, 1)).created
+    assert states(plan(landed, motor))["2024-02-01"] is State.FROZEN
+
+
 def test_estimated_bytes_are_near_to_those_that_a_backfill_stores(landed: Settings, motor: Contract) -> None:
     freeze(landed, motor, date(2024, 2, 1))  # what the estimate is scaled by
     planned = plan(landed, motor)
@@ -137,9 +147,11 @@ def test_minutes_are_scaled_by_what_earlier_runs_took(landed: Settings, motor: C
     assert "a rule of thumb" in guessed.basis[1]
 
 
-def test_future_and_absent_servers_are_told(landed: Settings, motor: Contract) -> None:
-    with pytest.raises(BadInput, match="ends in the future"):
-        plan_backfill(landed, motor, BEGIN, END, today=date(2024, 4, 29))
+def test_days_that_are_not_over_and_absent_servers_are_told(landed: Settings, motor: Contract) -> None:
+    for today in (date(2024, 4, 29), END):
+        with pytest.raises(BadInput, match="ends on a day that is not over"):
+            plan_backfill(landed, motor, BEGIN, END, today=today)
+    assert plan_backfill(landed, motor, BEGIN, END, today=date(2024, 5, 1)).to_make
     away = Settings(home=landed.home, values={**landed.values, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
     with pytest.raises(Unavailable):
         plan(away, motor)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -12,9 +13,11 @@ import pandas as pd
 import pytest
 
 from fraud_ml.contract import Contract, load_contract
+from fraud_ml.data.landing import Refused, land_source
 from fraud_ml.data.log import ClaimLog, land
 from fraud_ml.data.simulator import write_rows
-from fraud_ml.data.snapshots import freeze
+from fraud_ml.data.snapshots import freeze, verify_version
+from fraud_ml.data.sources import open_source
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
@@ -109,6 +112,58 @@ def test_lost_object_is_put_back_by_landing_its_file_again(
     assert store.read(url) == content
 
 
+def lose(store: ObjectStore, urls: list[str]) -> None:
+    for url in urls:
+        store._client.delete_object(Bucket="claims", Key=url.removeprefix("s3://claims/"))
+
+
+def test_lost_objects_are_counted_and_named_with_what_brings_them_back(
+    place: Settings, store: ObjectStore, motor: Contract, motor_file: Path
+) -> None:
+    land(place, motor, motor_file)
+    freeze(place, motor, date(2024, 3, 5))
+    lost = store.below(f"{place.claims_url}/motor/log/")[3:5]
+    lose(store, lost)
+
+    for act in (
+        lambda: freeze(place, motor, date(2024, 3, 12)),
+        lambda: verify_version(place, motor, "2024-03-05", remote=True),
+    ):
+        shutil.rmtree(place.home / "snapshot-cache", ignore_errors=True)  # else closed months come from there
+        with pytest.raises(Unavailable, match=r"\(LAND015\).* land its source again \(motor\.parquet\)") as told:
+            act()
+        facts = told.value.facts
+        assert (facts["code"], facts["path"], facts["count"]) == ("LAND015", lost[0], 2)
+    land(place, motor, motor_file)
+    assert freeze(place, motor, date(2024, 3, 12)).created
+
+
+def test_delivery_that_touches_lost_rows_is_refused_and_stops_no_other(
+    place: Settings, store: ObjectStore, motor: Contract, motor_rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    days = motor_rows["recorded_at"].dt.date
+    parts = {
+        "late.csv": motor_rows[days < date(2024, 2, 10)].assign(claim_id=lambda rows: rows["claim_id"] + "x"),
+        "new.csv": motor_rows[days >= date(2024, 2, 10)],
+        "old.csv": motor_rows[days < date(2024, 2, 10)],
+    }
+    source = tmp_path / "deliveries"
+    source.mkdir()
+    write_rows(parts["old.csv"], source / "old.csv")
+    land(place, motor, source / "old.csv")
+    lose(store, store.below(f"{place.claims_url}/motor/log/"))
+    for name, rows in parts.items():
+        write_rows(rows, source / name)
+
+    def landed() -> list[str]:
+        """Return what became of each delivery: the code of its refusal, or its rows that are new."""
+        found = land_source(place, motor, open_source(str(source), motor, place))
+        return [one.code if isinstance(one, Refused) else str(one.batch.rows * one.batch.created) for one in found]
+
+    assert landed() == ["LAND015", str(len(parts["new.csv"])), "0"]  # the last one brings back what was lost
+    assert landed() == [str(len(parts["late.csv"])), "0", "0"]
+
+
 def test_changed_object_is_named(place: Settings, store: ObjectStore, motor: Contract, motor_file: Path) -> None:
     land(place, motor, motor_file)
     url = store.below(f"{place.claims_url}/motor/log/")[3]
@@ -160,5 +215,6 @@ def test_real_claims_are_recorded_at_their_months_end(place: Settings, carclaims
 def test_unreachable_store_is_unavailable(place: Settings, motor: Contract, motor_file: Path) -> None:
     dead = Settings(home=place.home, values={**place.values, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as away:
         land(dead, motor, motor_file)
+    assert "code" not in away.value.facts

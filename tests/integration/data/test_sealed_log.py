@@ -223,18 +223,18 @@ def test_erased_person_is_not_landed_again_until_readmitted(
     ring.destroy(name)
     again = land(place, sealed, file)
     assert (again.rows, again.created, again.known) == (0, False, len(rows) - len(own))
-    assert again.set_aside == {"LAND016": len(own)}
+    assert again.set_aside == {"LAND017": len(own)}
     told = [json.loads(line) for line in store.read(again.quarantine).splitlines()]
-    assert {line["code"] for line in told} == {"LAND016"}
+    assert {line["code"] for line in told} == {"LAND017"}
     assert all(line["cells"] == {} for line in told)
 
     later = own.tail(1).assign(recorded_at=pd.Timestamp("2024-03-12 23:00"), event="paid")
     write_rows(pd.concat([rows, later]), tmp_path / "later.csv")
     refused = land(place, sealed, tmp_path / "later.csv")
-    assert refused.set_aside == {"LAND016": len(own) + 1}
+    assert refused.set_aside == {"LAND017": len(own) + 1}
     ring.readmit(name)
     back = land(place, sealed, tmp_path / "later.csv")
-    assert (back.rows, back.set_aside) == (1, {"LAND016": len(own)})
+    assert (back.rows, back.set_aside) == (1, {"LAND017": len(own)})
     freeze(place, sealed, AS_OF)
     assert person not in set(pinned(place, sealed, tmp_path / "old").claims()["claimant_id"])
 

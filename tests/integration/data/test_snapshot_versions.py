@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pandas as pd
@@ -19,10 +19,12 @@ from pyarrow import parquet
 
 from fraud_ml.artifacts import Workspace
 from fraud_ml.contract import Column, Contract, Kind, Role
+from fraud_ml.data.changes import Changes, Difference
 from fraud_ml.data.log import land
 from fraud_ml.data.simulator import write_rows
 from fraud_ml.data.snapshots import (
     Frozen,
+    Reason,
     diff_versions,
     freeze,
     list_versions,
@@ -31,7 +33,7 @@ from fraud_ml.data.snapshots import (
     pull_snapshot,
     verify_version,
 )
-from fraud_ml.data.versions import SnapshotRegistry
+from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
@@ -191,9 +193,54 @@ def test_restated_history_is_a_revision_beside_the_first_version(
     assert second.restated == diff_versions(place, motor, "2024-03-05", "2024-03-05.r2")
     assert second.restated is not None
     assert second.restated.total.rows_appeared == 5
+    assert second.because == (Reason.LATE_ROWS,)
     assert not freeze(place, motor, AS_OF).created
     for name, version in (("2024-03-05", first), ("2024-03-05.r2", second)):
         assert pin_snapshot(place, "motor", name, Workspace(tmp_path / name)) == version.manifest
+
+
+def test_code_that_gives_other_bytes_makes_a_revision_beside_the_first_version_and_tells_the_difference(
+    place: Settings,
+    motor: Contract,
+    motor_file: Path,
+    motor_rows: pd.DataFrame,
+    freeze_by_earlier_code: Callable[..., Version],
+    tmp_path: Path,
+) -> None:
+    land(place, motor, motor_file)
+    first = freeze_by_earlier_code(AS_OF, other_bytes=True)
+    second = freeze(place, motor, AS_OF)
+
+    assert (second.created, second.because) == (True, (Reason.OTHER_LAYOUT,))
+    assert second.restated == Difference("motor", "2024-03-05", "2024-03-05.r2", Changes(), {})  # the same claims
+    assert tags(place) == [TAG, f"{TAG}.r2"]
+    assert second.manifest.code_version.startswith("0.1.0")
+    assert not freeze(place, motor, AS_OF).created
+    for version in (first, SnapshotRegistry(place).version("motor", "2024-03-05.r2")):
+        assert pin_snapshot(place, "motor", version.name, Workspace(tmp_path / version.name)).digest == version.digest
+
+    write_rows(motor_rows.head(1).assign(recorded_at=pd.Timestamp("2024-03-05T23:00")), tmp_path / "late.csv")
+    land(place, motor, tmp_path / "late.csv")
+    assert freeze(place, motor, AS_OF).because == (Reason.LATE_ROWS,)
+
+
+def test_code_that_gives_the_same_bytes_changes_nothing_and_says_so(
+    place: Settings, motor: Contract, motor_file: Path, freeze_by_earlier_code: Callable[..., Version]
+) -> None:
+    land(place, motor, motor_file)
+    first = freeze_by_earlier_code(AS_OF, other_bytes=False)
+    again = freeze(place, motor, AS_OF)
+
+    assert (again.created, again.git_rev, again.restated) == (False, first.git_rev, None)
+    assert tags(place) == [TAG]
+
+
+def test_day_that_is_not_over_is_frozen_and_said_to_be_open(place: Settings, frozen: Frozen, motor: Contract) -> None:
+    assert freeze(place, motor, AS_OF, now=datetime(2024, 3, 5, 23, 59, 59, tzinfo=UTC)).day_is_open
+    ahead = timezone(timedelta(hours=2))
+    assert freeze(place, motor, AS_OF, now=datetime(2024, 3, 6, 1, 59, tzinfo=ahead)).day_is_open
+    assert not freeze(place, motor, AS_OF, now=datetime(2024, 3, 6, tzinfo=UTC)).day_is_open
+    assert not frozen.day_is_open
 
 
 def test_other_batches_with_the_same_rows_are_the_same_version(
@@ -239,6 +286,22 @@ def test_pin_is_unavailable_where_neither_cache_nor_store_answers(
     with pytest.raises(Unavailable):
         pin_snapshot(dead, "motor", AS_OF, workspace)
     assert not workspace.snapshot.exists()
+
+
+def test_remote_folder_that_is_gone_is_unavailable(
+    place: Settings, motor: Contract, motor_file: Path, workspace: Workspace, tmp_path: Path
+) -> None:
+    here = Settings(
+        home=place.home, values={**place.values, "FRAUD_ML_SNAPSHOT_REMOTE": str(tmp_path / "mounted" / "remote")}
+    )
+    land(here, motor, motor_file)
+    freeze(here, motor, AS_OF)
+    shutil.rmtree(tmp_path / "mounted")
+    with pytest.raises(Unavailable, match=r"mounted/remote does not give .*No such file.* FRAUD_ML_SNAPSHOT_REMOTE"):
+        verify_version(here, motor, "2024-03-05", remote=True)
+    shutil.rmtree(place.home / "snapshot-cache")
+    with pytest.raises(Unavailable, match=r"mount or restore it"):
+        pin_snapshot(here, "motor", AS_OF, workspace)
 
 
 def test_pinning_again_touches_nothing_and_mends_a_damaged_copy(

@@ -10,7 +10,8 @@ import pytest
 
 from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Snapshot
-from fraud_ml.features.cohort import observe, write_cohort
+from fraud_ml.features.cohort import observe
+from fraud_ml.features.cohort_report import write_cohort
 from fraud_ml.features.labels import LabelState
 from fraud_ml.validation.quarantine import digest_key
 

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from fraud_ml.contract import load_contract
+from fraud_ml.data.set_aside import SetAside
 from fraud_ml.data.simulator import simulate, simulate_with_truth, write_rows
 from fraud_ml.data.sources.files import read_file
 from fraud_ml.data.tables import parse_rows
@@ -44,6 +45,28 @@ def decided(rows: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
 
 def test_columns_are_those_of_the_contract(rows: pd.DataFrame) -> None:
     assert tuple(rows.columns) == load_contract("motor", PROJECT / "expectations").names
+
+
+def test_every_row_may_be_landed_and_one_of_each_broken_kind_may_not(rows: pd.DataFrame, tmp_path: Path) -> None:
+    contract = load_contract("motor", PROJECT / "expectations")
+    assert set(rows["event"]) == set(contract.landing.event_kinds.known if contract.landing.event_kinds else ())
+    assert set(contract.landing.bounds) == set(rows.select_dtypes("number"))
+    write_rows(rows, tmp_path / "rows.parquet")
+    aside = SetAside()
+    assert parse_rows(read_file(tmp_path / "rows.parquet", contract), contract, aside=aside).num_rows == len(rows)
+    assert aside.counts == {}
+
+    broken = rows.head(2 * len(contract.landing.bounds) + 1).copy()
+    for number, (name, bounds) in enumerate(contract.landing.bounds.items()):
+        assert bounds.at_least is not None
+        assert bounds.at_most is not None
+        broken[name] = broken[name].astype(float)
+        broken.loc[2 * number, name] = bounds.at_least - 1
+        broken.loc[2 * number + 1, name] = bounds.at_most + 1
+    broken.loc[broken.index[-1], "event"] = "reopened"
+    write_rows(broken, tmp_path / "broken.parquet")
+    assert parse_rows(read_file(tmp_path / "broken.parquet", contract), contract, aside=aside).num_rows == 0
+    assert aside.counts == {"LAND010": 1, "LAND012": len(broken) - 1}
 
 
 def test_equal_seeds_give_equal_rows_and_other_seeds_other_claims() -> None:

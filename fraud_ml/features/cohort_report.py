@@ -1,4 +1,7 @@
-"""Pictures of a cohort: how labels mature, where recording stopped, who is looked at; equal cohorts, equal bytes."""
+"""A cohort for people: its figures, its claims without values, and pictures of both; equal cohorts, equal bytes.
+
+The pictures show how labels mature, where recording stopped, and who is looked at.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,21 +9,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fraud_ml.artifacts import save, whole_folder
+from fraud_ml.features.cohort import Cohort
 from fraud_ml.features.investigation import wilson
 from fraud_ml.features.labels import LabelState
+from fraud_ml.features.maturity import Curve
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from fraud_ml.features.cohort import Cohort
-    from fraud_ml.features.maturity import Curve
-
+REPORT, CLAIMS = "cohort.json", "claims.parquet"
 MATURITY, RECORDING, INVESTIGATION = "maturity.png", "recording.png", "investigation.png"
 INK, PALE, ALARM = "#1f4e79", "#9db8d2", "#c0504d"
 
 
-def draw(cohort: "Cohort", marked: "pd.DataFrame", folder: Path) -> None:
+def write_cohort(cohort: Cohort, marked: "pd.DataFrame", folder: Path) -> None:
+    """Afterwards `folder` holds cohort.json, claims.parquet and the drawn curves, all of this cohort."""
+    with whole_folder(folder) as fresh:
+        save(cohort, fresh / REPORT)
+        marked.to_parquet(fresh / CLAIMS, index=False)
+        draw(cohort, marked, fresh)
+
+
+def draw(cohort: Cohort, marked: "pd.DataFrame", folder: Path) -> None:
     """Write the pictures into the existing `folder`; there is none of investigations where nothing is known of them."""
     _draw(folder / MATURITY, "Share of the final fraud known after k days", lambda axes: _maturity(cohort, axes))
     _draw(folder / RECORDING, "Confirmed fraud among mature claims, by event month", lambda axes: _shares(cohort, axes))
@@ -42,7 +54,7 @@ def _draw(path: Path, title: str, paint: "Callable[[Axes], None]") -> None:
     figure.savefig(path, metadata={"Software": None})  # the writer's version is no property of the cohort
 
 
-def _maturity(cohort: "Cohort", axes: "Axes") -> None:
+def _maturity(cohort: Cohort, axes: "Axes") -> None:
     complete = [month for month in cohort.months if month.is_complete and month.curve.frauds]
     for number, month in enumerate(complete):
         label = f"one event month ({len(complete)} complete ones)" if number == 0 else None
@@ -60,11 +72,11 @@ def _maturity(cohort: "Cohort", axes: "Axes") -> None:
         axes.legend(fontsize=8, loc="lower right")
 
 
-def _points(curve: "Curve") -> tuple[list[float], list[float]]:
+def _points(curve: Curve) -> tuple[list[float], list[float]]:
     return [0.0, *curve.days], [0.0, *curve.share]
 
 
-def _shares(cohort: "Cohort", axes: "Axes") -> None:
+def _shares(cohort: Cohort, axes: "Axes") -> None:
     for is_stopped, color, label in ((False, INK, "recorded"), (True, ALARM, "recording stopped")):
         places, shares, below, above = [], [], [], []
         for place, month in enumerate(cohort.months):

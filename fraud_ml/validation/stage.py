@@ -1,0 +1,43 @@
+"""The validate stage: fold the snapshot pinned in the workspace, judge it, and leave what was found."""
+
+import shutil
+from datetime import date
+
+from fraud_ml.artifacts import SnapshotManifest, Verdict, Workspace, load, save
+from fraud_ml.contract import load_contract
+from fraud_ml.data.fold import read_fold
+from fraud_ml.data.fold_cache import FoldCache
+from fraud_ml.data.snapshots import open_snapshot
+from fraud_ml.params import ValidationParams
+from fraud_ml.settings import Settings
+from fraud_ml.validation.quarantine import write_quarantine
+from fraud_ml.validation.report import write_report
+from fraud_ml.validation.verdict import judge
+
+DATA_DOCS = "data_docs"
+
+
+def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
+    """Judge the snapshot pinned in the workspace; write its fold, report, quarantine, and last the verdict."""
+    manifest = load(SnapshotManifest, workspace.snapshot_manifest)
+    contract = load_contract(manifest.dataset, workspace.expectations)
+    snapshot = open_snapshot(workspace.snapshot, contract)
+    settings = Settings.load()
+    keys = snapshot.keys  # asked for before anything is written
+    snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache))
+    report = workspace.validation_report
+    shutil.rmtree(report, ignore_errors=True)
+    judgement = judge(
+        read_fold(workspace.claims, contract, snapshot_digest=manifest.digest, keys=keys),
+        contract,
+        params,
+        rules=workspace.expectations / manifest.dataset,
+        as_of=date.fromisoformat(manifest.as_of),
+        subject_digest=manifest.digest,
+        tfdv_python=settings.tfdv_python,
+        data_docs=report / DATA_DOCS,
+    )
+    write_report(report, judgement, title=contract.title, dataset=manifest.dataset, as_of=manifest.as_of)
+    write_quarantine(judgement.set_aside, workspace.quarantine)
+    save(judgement.verdict, workspace.validation_verdict)
+    return judgement.verdict
