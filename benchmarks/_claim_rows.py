@@ -1,4 +1,8 @@
-"""Bulk claim rows for the snapshot benchmark, as many as wanted, drawn by DuckDB from the hash of their number."""
+"""Bulk log rows for the snapshot benchmark, as many as wanted, drawn by DuckDB from the hash of their number.
+
+They look as landed rows do at rest: pseudonyms for people, and in `sealed` as many random characters as sealing gives,
+which no key opens. Sealing millions one by one would measure AES, not snapshots.
+"""
 
 # ruff: noqa: S608 - numbers and paths of our own
 from collections.abc import Iterator
@@ -6,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.contract import Contract
+from fraud_ml.contract import SEALED, Contract
 from fraud_ml.data.duck import connect, quoted, text
 from fraud_ml.data.tables import log_columns, log_schema
 
@@ -22,7 +26,7 @@ def rows_by_recorded_month(claims: int, contract: Contract, scratch: Path) -> "I
     One claim in two hundred is corrected to an accident 45 days earlier. Rows recorded after 2025 are not there yet.
     """
     with connect(files=True, spill=scratch, memory_mib=2048) as duck:
-        duck.execute(f"CREATE VIEW rows AS {_rows(claims)}")
+        duck.execute(f"CREATE VIEW rows AS {_at_rest(_rows(claims), contract)}")
         parted = scratch / "by-month"
         columns = ", ".join(quoted(name) for name in log_columns(contract))
         duck.execute(
@@ -36,6 +40,19 @@ def rows_by_recorded_month(claims: int, contract: Contract, scratch: Path) -> "I
                 f" ORDER BY recorded_at, {quoted(contract.key)}"
             ).to_arrow_table()
             yield folder.name.removeprefix("__month="), table.cast(log_schema(contract)).combine_chunks()
+
+
+def _at_rest(rows: str, contract: Contract) -> str:
+    """Return SQL for the rows as the log of that contract would hold them."""
+    if contract.erasure is None:
+        return rows
+    people = {contract.erasure.subject, *contract.erasure.mentions}
+    changed = [
+        f"md5({quoted(column.name)}) AS {quoted(column.name)}" if column.name in people else f"NULL AS {column.name}"
+        for column in contract.personal
+    ]
+    sealed = "to_base64(unhex(sha256(claim_id) || sha256(policy_id) || sha256(phone_id)))"  # 128 characters
+    return f"SELECT * REPLACE ({', '.join(changed)}), {sealed} AS {SEALED} FROM ({rows})"
 
 
 def _rows(claims: int) -> str:
