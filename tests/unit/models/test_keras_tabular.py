@@ -94,7 +94,7 @@ def test_the_exported_model_answers_where_this_package_cannot_be_imported(traine
     folder = trained / "workspace" / "models" / "keras_tabular"
     farthest, shape = run(ANSWER_ALONE, str(folder), cwd=tmp_path, PYTHONPATH="").strip().split(" ", 1)
     assert float(farthest) <= 1e-6
-    assert shape == "(64,)"
+    assert shape == "(100,)"
 
 
 @pytest.mark.slow
@@ -110,7 +110,7 @@ def test_what_serving_computes_is_in_the_graph_and_nothing_else_is_stored(traine
         "saved_model/variables/variables.data-00000-of-00001",
     }
     golden = json.loads((folder / "golden.json").read_text())
-    assert len(golden["predictions"]) == 64
+    assert len(golden["predictions"]) == 100
 
 
 def test_each_column_has_its_own_argument_even_where_its_name_is_no_word() -> None:
