@@ -46,6 +46,11 @@ def _rows(claims: int) -> str:
         printf('M-bench-%08d', i) AS claim_id, printf('P-bench-%08d', {_draw("policy", claims * 4 // 5)}) AS policy_id,
         printf('D-bench-%08d', {_draw("claimant", claims * 3 // 4)}) AS claimant_id,
         printf('G-%03d', {_draw("garage", 240)}) AS garage_id, {_draw("late", 12)} AS days_to_report,
+        CASE WHEN {_draw("seen", 3)} = 0 THEN printf('D-bench-%08d', {_draw("witness", claims)}) ELSE 'none' END
+          AS witness_ids,
+        printf('T-bench-%08d', {_draw("phone", claims * 3 // 4)}) AS phone_id,
+        printf('A-bench-%08d', {_draw("home", claims * 3 // 4)}) AS address_id,
+        {_of("form", "v1 v2 v3")} AS form_version, 'EUR' AS currency,
         {_of("region", "north south east west islands")} AS region,
         {_of("make", "volta corsaro nordwagen ibis tamarin aurum regent")} AS vehicle_make,
         {_draw("age", 20)} AS vehicle_age_years, {_draw("value", 400)} * 100.0 + 600 AS vehicle_value_eur,
@@ -55,7 +60,8 @@ def _rows(claims: int) -> str:
         {_of("kind", "collision parking glass theft fire weather")} AS accident_kind,
         {_of("fault", "own third_party shared none")} AS fault, {_of("police", "yes no")} AS police_report,
         {_draw("witnesses", 5)} AS witnesses, {_draw("past", 4)} AS past_claims,
-        {_draw("amount", 900_000)} / 100.0 + 120 AS claim_amount_eur,
+        {_draw("amount", 900_000)} / 100.0 + 120 AS claim_amount, claim_amount AS claim_amount_eur,
+        claim_amount * 1.1 AS reserve_eur, 0.0 AS paid_eur,
         {_of("address", "none none none over_1_year within_1_year")} AS address_change
       FROM range({claims}) AS numbers(i)),
     told AS (
@@ -64,7 +70,8 @@ def _rows(claims: int) -> str:
       FROM claim
       UNION ALL SELECT *, 'closed', 'rule', {_of("outcome", "confirmed cleared cleared cleared")},
         40 + {_draw("closing", 120)}, accident FROM claim WHERE i % 2 = 0
-      UNION ALL SELECT * REPLACE (claim_amount_eur * 1.5 AS claim_amount_eur), 'closed', 'rule', 'cleared',
+      UNION ALL
+      SELECT * REPLACE (claim_amount * 1.5 AS claim_amount, claim_amount * 1.5 AS claim_amount_eur), 'closed', 'rule', 'cleared',
         170 + {_draw("correction", 30)}, accident - to_days(CASE WHEN i % 200 = 0 THEN 45 ELSE 0 END)
       FROM claim WHERE i % 10 = 0)
     SELECT * EXCLUDE (i, accident, happened, delay), happened AS accident_date,
