@@ -71,8 +71,8 @@ def _rows(claims: int) -> str:
       UNION ALL SELECT *, 'closed', 'rule', {_of("outcome", "confirmed cleared cleared cleared")},
         40 + {_draw("closing", 120)}, accident FROM claim WHERE i % 2 = 0
       UNION ALL
-      SELECT * REPLACE (claim_amount * 1.5 AS claim_amount, claim_amount * 1.5 AS claim_amount_eur), 'closed', 'rule', 'cleared',
-        170 + {_draw("correction", 30)}, accident - to_days(CASE WHEN i % 200 = 0 THEN 45 ELSE 0 END)
+      SELECT * REPLACE (claim_amount * 1.5 AS claim_amount, claim_amount * 1.5 AS claim_amount_eur), 'closed', 'rule',
+        'cleared', 170 + {_draw("correction", 30)}, accident - to_days(CASE WHEN i % 200 = 0 THEN 45 ELSE 0 END)
       FROM claim WHERE i % 10 = 0)
     SELECT * EXCLUDE (i, accident, happened, delay), happened AS accident_date,
       accident + to_days(days_to_report) AS reported_date,

@@ -40,6 +40,21 @@ class KerasTabularParams(Document):
     patience: PositiveInt
 
 
+class BoostedTreesParams(Document):
+    """A small bag of gradient-boosted trees over 0/1 conditions."""
+
+    members: PositiveInt
+    trees: PositiveInt
+    depth: Annotated[int, Field(gt=0, le=8)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    column_share: Annotated[float, Field(gt=0, le=1)]
+    row_share: Annotated[float, Field(gt=0, le=1)]
+    l2: Annotated[float, Field(ge=0)]
+    min_hessian: Annotated[float, Field(gt=0)]
+    bins: PositiveInt
+    crosses: Annotated[int, Field(ge=0)]
+
+
 class RandomForestParams(Document):
     """A scikit-learn random forest over one-hot categories."""
 
@@ -50,8 +65,9 @@ class RandomForestParams(Document):
 class TrainingParams(Document):
     """Which families are trained; the best on the validation window becomes the candidate."""
 
-    families: Annotated[tuple[Literal["keras_tabular", "random_forest"], ...], Field(min_length=1)]
+    families: Annotated[tuple[Literal["boosted_trees", "keras_tabular", "random_forest"], ...], Field(min_length=1)]
     seed: Annotated[int, Field(ge=0)]
+    boosted_trees: BoostedTreesParams
     keras_tabular: KerasTabularParams
     random_forest: RandomForestParams
 

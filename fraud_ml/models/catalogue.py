@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FAMILIES = {
+    "boosted_trees": "fraud_ml.models.boosted_trees:BoostedTrees",
     "keras_tabular": "fraud_ml.models.keras_tabular:KerasTabular",
     "random_forest": "fraud_ml.models.random_forest:RandomForest",
 }

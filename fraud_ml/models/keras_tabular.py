@@ -1,11 +1,6 @@
-"""Small Keras networks, averaged: raw text and numbers in, a calibrated probability out, in one TensorFlow graph.
+"""Small Keras networks, averaged, over embedded categories, scaled numbers and screened pairs of categories."""
 
-Whatever a claim goes through at serving is in the exported SavedModel, so nothing can be computed otherwise there. It
-loads and answers without this package.
-"""
-
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -18,13 +13,22 @@ from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.family import Calibration, Examples, Progress
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.networks import PackedNetworks
+from fraud_ml.models.saved_model import BATCH, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import keras, make_deterministic, tf
 from fraud_ml.params import KerasTabularParams
 
-SAVED_MODEL = "saved_model"
-SIGNATURE = "serving_default"
-BATCH = 4096  # claims answered at once
 WEIGHT_DECAY = 1e-4
+
+
+class _Graph(tf.Module):
+    """Encoder and networks as one. Implements `saved_model.Graph`."""
+
+    def __init__(self, encoder: Encoder, networks: PackedNetworks) -> None:
+        super().__init__()
+        self.encoder, self.networks = encoder, networks
+
+    def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return self.networks(self.encoder(columns), training=False)
 
 
 class KerasTabular:
@@ -32,6 +36,7 @@ class KerasTabular:
 
     def __init__(self, inputs: Inputs, encoder: Encoder, networks: PackedNetworks) -> None:
         self.inputs, self.encoder, self.networks = inputs, encoder, networks
+        self.graph = _Graph(encoder, networks)
 
     @classmethod
     def fit(
@@ -69,38 +74,11 @@ class KerasTabular:
             yield f"networks/{position}", weight
 
     def export(self, folder: Path, calibration: Calibration) -> None:
-        scoring = tf.Module()
-        scoring.encoder, scoring.networks = self.encoder, self.networks
-
-        named = signature_names(self.inputs)
-
-        def answer(**given: tf.Tensor) -> dict[str, tf.Tensor]:
-            columns = {name: given[argument] for name, argument in named.items()}
-            logits = self.networks(self.encoder(columns), training=False)
-            return {"probability": tf.sigmoid(calibration.slope * logits + calibration.intercept)}
-
-        kinds = {column.name: tf.string if column.is_category else tf.float32 for column in self.inputs.columns}
-        taken = {argument: tf.TensorSpec([None], kinds[name], name=argument) for name, argument in named.items()}
-        signature = tf.function(answer).get_concrete_function(**taken)
-        tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures={SIGNATURE: signature})
-        # optional, and with a random id the only part whose bytes differ between equal runs; the manifest says more
-        (folder / SAVED_MODEL / "fingerprint.pb").unlink(missing_ok=True)
+        export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
     def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
-        loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
-        signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
-
-        def answer(columns: Columns) -> NDArray[np.float64]:
-            rows = len(columns[inputs.names[0]])
-            parts = [
-                signature(**{arg: tf.constant(columns[name][start : start + BATCH]) for name, arg in named.items()})
-                for start in range(0, rows, BATCH)
-            ]
-            return np.concatenate([part["probability"].numpy() for part in parts]).astype(np.float64)
-
-        answer.keeps = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
-        return answer
+        return open_graph(folder, inputs)
 
     def _run_epochs(
         self, train: Examples, validation: Examples, params: KerasTabularParams, seed: int, progress: Progress
@@ -139,20 +117,6 @@ class KerasTabular:
             if waited >= params.patience:
                 break
         networks.set_weights(kept)
-
-
-def signature_names(inputs: Inputs) -> dict[str, str]:
-    """Return the signature's argument for each column: its own name, made a word where it is none, and told apart.
-
-    TensorFlow takes only words as arguments, and would rename `claim amount` by itself.
-    """
-    named: dict[str, str] = {}
-    for name in inputs.names:
-        word = re.sub(r"\W", "_", name, flags=re.ASCII)
-        word = word if word[:1].isalpha() else f"column_{word}"
-        taken = set(named.values())
-        named[name] = next(w for w in (word, *(f"{word}_{n}" for n in range(2, len(taken) + 3))) if w not in taken)
-    return named
 
 
 def _encode(encoder: Encoder, columns: Columns) -> Encoded:
