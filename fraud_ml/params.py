@@ -55,6 +55,21 @@ class BoostedTreesParams(Document):
     crosses: Annotated[int, Field(ge=0)]
 
 
+class LogisticParams(Document):
+    """Logistic regression over category values and scaled numbers."""
+
+    ridge: Annotated[float, Field(gt=0)]
+
+
+class BlendParams(Document):
+    """A weighted mean of families' log-odds; weights are multiples of 1/steps, chosen on validation."""
+
+    families: Annotated[
+        tuple[Literal["boosted_trees", "keras_tabular", "logistic"], ...], Field(min_length=2, max_length=3)
+    ]
+    steps: Annotated[int, Field(gt=0, le=20)]
+
+
 class RandomForestParams(Document):
     """A scikit-learn random forest over one-hot categories."""
 
@@ -65,10 +80,14 @@ class RandomForestParams(Document):
 class TrainingParams(Document):
     """Which families are trained; the best on the validation window becomes the candidate."""
 
-    families: Annotated[tuple[Literal["boosted_trees", "keras_tabular", "random_forest"], ...], Field(min_length=1)]
+    families: Annotated[
+        tuple[Literal["blend", "boosted_trees", "keras_tabular", "logistic", "random_forest"], ...], Field(min_length=1)
+    ]
     seed: Annotated[int, Field(ge=0)]
+    blend: BlendParams
     boosted_trees: BoostedTreesParams
     keras_tabular: KerasTabularParams
+    logistic: LogisticParams
     random_forest: RandomForestParams
 
 

@@ -52,6 +52,8 @@ class Forest(tf.Module):
 class BoostedTrees:
     """A fitted bag of boosted trees. Implements `family.Family`."""
 
+    is_drawn = True
+
     def __init__(self, inputs: Inputs, questions: Questions, trees: Trees, prior: float) -> None:
         self.inputs, self.questions, self.trees, self.prior = inputs, questions, trees, prior
         self.graph = Forest(Conditions(inputs, Cells.of(inputs), questions), trees, prior)

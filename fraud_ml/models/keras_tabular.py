@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_ml.models.calibrate import log_loss
 from fraud_ml.models.cells import Cells
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoded, Encoder
@@ -33,6 +34,8 @@ class _Graph(tf.Module):
 
 class KerasTabular:
     """A fitted bag of networks. Implements `family.Family`."""
+
+    is_drawn = True
 
     def __init__(self, inputs: Inputs, encoder: Encoder, networks: PackedNetworks) -> None:
         self.inputs, self.encoder, self.networks = inputs, encoder, networks
@@ -108,7 +111,7 @@ class KerasTabular:
         best, kept, waited = np.inf, networks.get_weights(), 0
         for number in range(1, params.max_epochs + 1):
             epoch(tf.constant(rng.permutation(len(train.labels))))
-            loss = _log_loss(validation.labels, _answer(networks, later))
+            loss = log_loss(_answer(networks, later), validation.labels)
             if loss < best:
                 best, kept, waited = loss, networks.get_weights(), 0
             else:
@@ -129,10 +132,6 @@ def _answer(networks: PackedNetworks, claims: Encoded) -> NDArray[np.float64]:
         for start in range(0, len(claims.cells), BATCH)
     ]
     return np.concatenate(parts).astype(np.float64)
-
-
-def _log_loss(labels: NDArray[np.int8], logits: NDArray[np.float64]) -> float:
-    return float(np.mean(np.logaddexp(0, logits) - labels * logits))
 
 
 def _forget_what_was_never_seen(networks: PackedNetworks, cells: Cells, cell_ids: NDArray[np.int32]) -> None:

@@ -32,6 +32,8 @@ TRUSTED = ("numpy.dtype", "sklearn.tree._tree.Tree")  # what skops does not trus
 class RandomForest:
     """A fitted forest. Implements `family.Family`."""
 
+    is_drawn = True
+
     def __init__(self, inputs: Inputs, pipeline: Pipeline) -> None:
         self.inputs, self.pipeline = inputs, pipeline
 

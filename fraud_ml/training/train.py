@@ -16,12 +16,12 @@ from fraud_ml.artifacts import (
 from fraud_ml.contract import Column, load_contract
 from fraud_ml.errors import BadInput
 from fraud_ml.features.windows import REPORT, read_window
-from fraud_ml.models.catalogue import export_model, family_named
-from fraud_ml.models.family import Examples, Progress
+from fraud_ml.models.calibrate import fit_platt
+from fraud_ml.models.catalogue import export_model, fit_family
+from fraud_ml.models.family import Examples, Family, Progress
 from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
 from fraud_ml.models.ranking import average_precision
 from fraud_ml.params import TrainingParams
-from fraud_ml.training.calibrate import fit_platt
 
 
 def say(line: str) -> None:
@@ -44,37 +44,34 @@ def fit_families(workspace: Workspace, params: TrainingParams, progress: Progres
     for name, examples in (("train", train), ("validation", validation)):
         _require_both_classes(name, examples)
 
-    results = []
+    results: list[FamilyResult] = []
+    fitted: dict[str, Family] = {}
     workspace.training_report.unlink(missing_ok=True)  # it must not stand beside other models than its own
     with whole_folder(workspace.models) as folder:
         for name in params.families:
-            results.append(
-                _fit_family(
-                    name, folder / name, inputs, train=train, validation=validation, params=params, progress=progress
-                )
-            )
+            result = _fit_and_export(name, folder / name, inputs, train, validation, params, progress, fitted)
+            results.append(result)
     chosen = max(results, key=lambda result: result.validation_average_precision)
     report = TrainingReport(chosen.family, windows.snapshot_digest, params.seed, tuple(results))
     save(report, workspace.training_report)
     return report
 
 
-def _fit_family(
+def _fit_and_export(
     name: str,
     folder: Path,
     inputs: Inputs,
-    *,
     train: Examples,
     validation: Examples,
     params: TrainingParams,
     progress: Progress,
+    fitted: dict[str, Family],
 ) -> FamilyResult:
     def tell(line: str) -> None:
         progress(f"{name}: {line}")
 
     tell(f"learning from {len(train.labels):,} claims")
-    knobs = getattr(params, name)
-    model = family_named(name).fit(inputs, train, validation, knobs, seed=params.seed, progress=tell)
+    model = fit_family(name, inputs, train, validation, params, progress=tell, fitted=fitted)
     logits = model.logits(validation.columns)
     folder.mkdir()
     manifest = export_model(folder, name, model, inputs, fit_platt(logits, validation.labels))
