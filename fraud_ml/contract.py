@@ -90,6 +90,12 @@ class Label(Document):
     recording_stopped: RecordingStopped = RecordingStopped.KEEP
 
 
+class Split(Document):
+    """What may not stand on both sides of a split: claims that share a value of one of these columns."""
+
+    groups: tuple[str, ...] = ()
+
+
 class Schedule(Document):
     """When snapshots are frozen: a cron expression in UTC whose ticks are the as-of dates."""
 
@@ -160,6 +166,7 @@ class Contract(Document):
     times: Times
     label: Label
     schedule: Schedule
+    split: Split = Split()
     landing: Landing = Landing()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
@@ -201,6 +208,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
             )
     _check_investigation(path, contract)
     _check_landing(path, contract)
+    _check_split(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
     return contract
@@ -241,4 +249,19 @@ def _check_landing(path: Path, contract: Contract) -> None:
                 f"{path}: `landing.bounds` speaks of column `{name}`",
                 expected="kind: number",
                 arrived=contract.column(name).kind,
+            )
+
+
+def _check_split(path: Path, contract: Contract) -> None:
+    for name in contract.split.groups:
+        if name not in contract.names:
+            raise BadInput(
+                f"{path}: `split.groups` speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+        if (role := contract.column(name).role) is not Role.CONTEXT:
+            raise BadInput(
+                f"{path}: column `{name}` cannot keep claims together",
+                expected=f"role: {Role.CONTEXT}, as of a policy, a person or a garage",
+                arrived=role,
             )

@@ -23,6 +23,7 @@ class FeatureParams(Document):
 
     test_months: PositiveInt
     validation_months: PositiveInt
+    gap_days: Annotated[int, Field(ge=0)] = 0  # between one window and the next
     min_positives: PositiveInt
 
 
