@@ -79,12 +79,13 @@ class RandomForestParams(Document):
 
 
 class TrainingParams(Document):
-    """Which families are trained; the best on the validation window becomes the candidate."""
+    """Which families are trained; the best on validation is the candidate, fitted again with validation if `refit`."""
 
     families: Annotated[
         tuple[Literal["blend", "boosted_trees", "keras_tabular", "logistic", "random_forest"], ...], Field(min_length=1)
     ]
     seed: Annotated[int, Field(ge=0)]
+    refit: bool
     blend: BlendParams
     boosted_trees: BoostedTreesParams
     keras_tabular: KerasTabularParams

@@ -33,10 +33,11 @@ class Blend:
     is_drawn = True  # by its parts
 
     def __init__(self, inputs: Inputs, parts: Mapping[str, Family], weights: NDArray[np.float32]) -> None:
-        self.inputs, self.shares = inputs, weights
+        self.inputs = inputs
         self.parts = {name: part for (name, part), share in zip(parts.items(), weights, strict=True) if share > 0}
+        self.shares = weights[weights > 0]
         graphs = [part.graph for part in self.parts.values()]  # type: ignore[attr-defined]  # TensorFlow's have one
-        self.graph = BlendGraph(graphs, weights[weights > 0])
+        self.graph = BlendGraph(graphs, self.shares)
 
     @classmethod
     def join(
@@ -58,6 +59,11 @@ class Blend:
         said = ", ".join(f"{share:.2f} {name}" for name, share in zip(parts, best, strict=True))
         progress(f"{said}: validation log loss {tried[best]:.4f}")
         return cls(inputs, parts, np.array(best, np.float32))
+
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
+        """Refit the parts; their weights stay."""
+        parts = {name: part.refit(inputs, train, progress=progress) for name, part in self.parts.items()}
+        return type(self)(inputs, parts, self.shares)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         return answer_graph(self.graph, columns)

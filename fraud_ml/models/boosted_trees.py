@@ -54,34 +54,40 @@ class BoostedTrees:
 
     is_drawn = True
 
-    def __init__(self, inputs: Inputs, questions: Questions, trees: Trees, prior: float) -> None:
-        self.inputs, self.questions, self.trees, self.prior = inputs, questions, trees, prior
-        self.graph = Forest(Conditions(inputs, Cells.of(inputs), questions), trees, prior)
+    def __init__(
+        self, inputs: Inputs, train: Examples, params: BoostedTreesParams, seed: int, progress: Progress
+    ) -> None:
+        make_deterministic(seed)
+        self.inputs, self.params, self.seed = inputs, params, seed
+        cells = Cells.of(inputs)
+        self.questions = ask(inputs, cells, train, params)
+        conditions = Conditions(inputs, cells, self.questions)
+        share = float(train.labels.mean())
+        self.prior = round(np.log(share / (1 - share)) * LEAF) / LEAF
+        answers = _answers(conditions, train.columns)
+        growth = Growth(answers, train.labels, self.questions.column, self.prior, params, seed)
+        for number in range(1, params.trees + 1):
+            growth.grow()
+            if number % 50 == 0 or number == params.trees:
+                progress(f"{number}/{params.trees} trees in each of {params.members} members")
+        self.trees = growth.trees()
+        self.graph = Forest(conditions, self.trees, self.prior)
 
     @classmethod
     def fit(
         cls,
         inputs: Inputs,
         train: Examples,
-        validation: Examples,  # noqa: ARG003
+        validation: Examples,  # noqa: ARG003 - as many trees as params say
         params: BoostedTreesParams,
         *,
         seed: int,
         progress: Progress,
     ) -> Self:
-        make_deterministic(seed)
-        cells = Cells.of(inputs)
-        questions = ask(inputs, cells, train, params)
-        conditions = Conditions(inputs, cells, questions)
-        share = float(train.labels.mean())
-        prior = round(np.log(share / (1 - share)) * LEAF) / LEAF
-        answers = _answers(conditions, train.columns)
-        growth = Growth(answers, train.labels, questions.column, prior, params, seed)
-        for number in range(1, params.trees + 1):
-            growth.grow()
-            if number % 50 == 0 or number == params.trees:
-                progress(f"{number}/{params.trees} trees in each of {params.members} members")
-        return cls(inputs, questions, growth.trees(), prior)
+        return cls(inputs, train, params, seed, progress)
+
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
+        return type(self)(inputs, train, self.params, self.seed, progress)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         return answer_graph(self.graph, columns)

@@ -34,6 +34,9 @@ class Family(Protocol):
 
     is_drawn: ClassVar[bool]  # another seed gives another model
 
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> "Family":
+        """Return the model that the same params and seed learn from other examples, ended where this one ended."""
+
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n_claims,) uncalibrated log-odds."""
 

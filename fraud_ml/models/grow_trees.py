@@ -2,9 +2,9 @@
 
 Trees grow level by level; one matrix product a level gives every node's sums of first and second derivatives under
 every condition, for all members of the bag at once (gain and leaves: Chen & Guestrin, XGBoost, 2016). Derivatives are
-rounded to multiples of 2^-26, so their float64 sums over up to 2^26 claims are exact: other threads, processors or
-batch sizes add in another order and get the same bits. Exactness also gives the left child for nothing: it is its
-parent less the right one.
+rounded to 16 bits, so that float32 adds up 256 of them exactly, and float64 adds up those sums exactly: other threads,
+processors or block sizes add in another order and get the same bits. Exactness also gives the left child for nothing:
+it is its parent less the right one.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from fraud_ml.models.tensorflow_runtime import tf
 from fraud_ml.params import BoostedTreesParams
 
-EXACT = 2.0**26  # derivatives are whole multiples of its inverse
+STEPS = (2.0**16, 2.0**18)  # first derivatives, within ±1, and second, up to 1/4, are whole multiples of the inverse
+CHUNK = 256  # claims that float32 adds up exactly: each is at most 2^16 steps, and 2^24 is exact
 LEAF = 2.0**18  # so are leaves: float32 sums of a model's leaves are exact while they stay within ±64
-BLOCK = 8192  # rows taken at once from bits to float64
+AT_ONCE = 32  # chunks taken at once from bits to float32
 
 
 @dataclass(frozen=True)
@@ -50,14 +51,15 @@ class Growth:
         prior: float,
         params: BoostedTreesParams,
         seed: int,
-        block_rows: int = BLOCK,
+        at_once: int = AT_ONCE,
     ) -> None:
         """conditions: (n_claims, n_conditions); labels: (n_claims,); columns: (n_conditions,) which are drawn apart."""
         rows, self.count = conditions.shape
         self.params, self.seed, self.columns = params, seed, columns
-        self.blocks = -(-rows // block_rows)
-        self.size = -(-rows // self.blocks)
-        padded = np.zeros((self.blocks * self.size, self.count + 1), bool)
+        chunks = -(-rows // CHUNK)
+        self.blocks = -(-chunks // at_once)
+        self.at_once = -(-chunks // self.blocks)
+        padded = np.zeros((self.blocks * self.at_once * CHUNK, self.count + 1), bool)
         padded[:rows, : self.count] = conditions
         self.conditions = tf.constant(padded)
         truth, present = np.zeros(len(padded)), np.zeros(len(padded))
@@ -96,11 +98,11 @@ class Growth:
     def _grow(self, columns: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         params, members = self.params, self.params.members
         probability = tf.sigmoid(tf.cast(self.margins, tf.float64))
-        first = _exact((probability - self.truth) * rows)
-        second = _exact(probability * (1 - probability) * rows)
-        pulls = tf.stack([first, second])  # (2, members, n_claims)
+        slope, curve = (probability - self.truth) * rows, probability * (1 - probability) * rows
+        # (2, members, n_claims), in whole steps
+        pulls = tf.cast(tf.round(tf.stack([slope * STEPS[0], curve * STEPS[1]])), tf.float32)
         place = tf.zeros((members, len(self.present)), tf.int32)  # of each claim's node within its level
-        node = tf.reduce_sum(pulls, axis=2)[..., None]  # (2, members, nodes)
+        node = _scaled(tf.reduce_sum(tf.cast(pulls, tf.float64), axis=2)[..., None])  # (2, members, nodes)
         yes = self._sums(pulls, place, 1, right_only=False)  # (2, members, nodes, conditions)
         asked = []
         for level in range(params.depth):
@@ -124,14 +126,19 @@ class Growth:
         With `right_only` nodes are those of the level above, and claims those that said yes there.
         """
         node = place // 2 if right_only else place
-        counted = tf.cast(place % 2 == 1, tf.float64) if right_only else tf.ones_like(pulls[0])
-        total = tf.zeros((2 * self.params.members * nodes, self.count + 1), tf.float64)
-        for block in range(self.blocks):
-            part = slice(block * self.size, (block + 1) * self.size)
-            inside = tf.one_hot(node[:, part], nodes, axis=1, dtype=tf.float64) * counted[:, None, part]
-            weights = pulls[:, :, None, part] * inside
-            total += tf.reshape(weights, (-1, self.size)) @ tf.cast(self.conditions[part], tf.float64)
-        return tf.reshape(total, (2, self.params.members, nodes, self.count + 1))
+        counted = tf.cast(place % 2 == 1, tf.float32) if right_only else tf.ones_like(pulls[0])
+        members, rows = self.params.members, self.at_once * CHUNK
+        total = tf.zeros((2 * members * nodes, self.count + 1), tf.float64)
+        for block in tf.range(self.blocks):
+            begin = block * rows
+            inside = tf.one_hot(node[:, begin : begin + rows], nodes, axis=1, dtype=tf.float32)
+            weights = (pulls * counted)[:, :, None, begin : begin + rows] * inside
+            chunks = tf.reshape(weights, (2 * members * nodes, self.at_once, CHUNK))
+            answers = tf.cast(self.conditions[begin : begin + rows], tf.float32)
+            answers = tf.reshape(answers, (self.at_once, CHUNK, self.count + 1))
+            sums = tf.matmul(tf.transpose(chunks, (1, 0, 2)), answers)
+            total += tf.reduce_sum(tf.cast(sums, tf.float64), axis=0)
+        return _scaled(tf.reshape(total, (2, members, nodes, self.count + 1)))
 
     def _best(self, node: tf.Tensor, yes: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
         """Return (members, nodes) the condition with the highest gain, the first among equals; the last where none."""
@@ -149,8 +156,9 @@ class Growth:
         return tf.where(best[..., 0] > 0, tf.reduce_min(first, axis=-1), self.count)
 
 
-def _exact(values: tf.Tensor) -> tf.Tensor:
-    return tf.round(values * EXACT) / EXACT
+def _scaled(steps: tf.Tensor) -> tf.Tensor:
+    """Return (2, …) sums of derivatives from sums of whole steps; the division is exact."""
+    return tf.stack([steps[0] / STEPS[0], steps[1] / STEPS[1]])
 
 
 def _interleaved(left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:

@@ -39,9 +39,15 @@ class Logistic:
 
     is_drawn = False
 
-    def __init__(self, inputs: Inputs, weights: NDArray[np.float64]) -> None:
-        self.inputs, self.learned = inputs, weights
-        self.graph = AdditiveGraph(Encoder(inputs, Cells.of(inputs)), weights)
+    def __init__(self, inputs: Inputs, train: Examples, params: LogisticParams) -> None:
+        make_deterministic(0)
+        self.inputs, self.params = inputs, params
+        cells = Cells.of(inputs)
+        encoder = Encoder(inputs, cells)
+        claims = encoder({name: tf.constant(values) for name, values in train.columns.items()})
+        ids, numbers = claims.cells.numpy(), claims.numbers.numpy()
+        self.learned = fit_additive(ids, numbers, train.labels, len(cells), ridge=params.ridge)
+        self.graph = AdditiveGraph(encoder, self.learned)
 
     @classmethod
     def fit(
@@ -51,17 +57,15 @@ class Logistic:
         validation: Examples,  # noqa: ARG003 - ends where the penalised likelihood is highest
         params: LogisticParams,
         *,
-        seed: int,
+        seed: int,  # noqa: ARG003
         progress: Progress,
     ) -> Self:
-        make_deterministic(seed)
-        cells = Cells.of(inputs)
-        claims = Encoder(inputs, cells)({name: tf.constant(values) for name, values in train.columns.items()})
-        weights = fit_additive(
-            claims.cells.numpy(), claims.numbers.numpy(), train.labels, len(cells), ridge=params.ridge
-        )
-        progress(f"{np.count_nonzero(weights)} weights")
-        return cls(inputs, weights)
+        model = cls(inputs, train, params)
+        progress(f"{np.count_nonzero(model.learned)} weights")
+        return model
+
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:  # noqa: ARG002
+        return type(self)(inputs, train, self.params)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         return answer_graph(self.graph, columns)

@@ -24,6 +24,11 @@ PARAMS = toy_params()
 CONTRACT = toy_contract()
 SPLIT = split_claims(toy_claims(), CONTRACT, AS_OF, set(), PARAMS.features)
 TEST = SPLIT.frames["test"]
+INPUTS = describe_inputs(SPLIT.frames["train"], CONTRACT.features)
+TRAIN, VALIDATION = (
+    Examples(read_columns(SPLIT.frames[name], INPUTS), SPLIT.frames[name]["label"].to_numpy())
+    for name in ("train", "validation")
+)
 CALIBRATION = Calibration(slope=0.9, intercept=-0.1)
 
 
@@ -37,13 +42,8 @@ class Exported:
 
 
 def fit(name: str, seed: int = 7) -> tuple[Family, Inputs]:
-    inputs = describe_inputs(SPLIT.frames["train"], CONTRACT.features)
-    train, validation = (
-        Examples(read_columns(SPLIT.frames[w], inputs), SPLIT.frames[w]["label"].to_numpy())
-        for w in ("train", "validation")
-    )
     params = PARAMS.training.model_copy(update={"seed": seed})
-    return fit_family(name, inputs, train, validation, params, progress=lambda _: None, fitted={}), inputs
+    return fit_family(name, INPUTS, TRAIN, VALIDATION, params, progress=lambda _: None, fitted={}), INPUTS
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -124,6 +124,12 @@ def test_training_again_gives_the_same_model_digest_and_another_seed_another_whe
         digests[seed] = export_model(folder, exported.name, model, inputs, CALIBRATION).model_digest
     assert digests[7] == exported.manifest.model_digest
     assert (digests[8] != exported.manifest.model_digest) == exported.model.is_drawn
+
+
+def test_learning_again_from_the_same_claims_gives_the_same_model(exported: Exported, tmp_path: Path) -> None:
+    again = exported.model.refit(exported.inputs, TRAIN, progress=lambda _: None)
+    same = export_model(tmp_path, exported.name, again, exported.inputs, CALIBRATION)
+    assert same.model_digest == exported.manifest.model_digest
 
 
 def test_another_calibration_is_another_model(exported: Exported, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fraud_ml.models.grow_trees import LEAF, Growth, Trees
+from fraud_ml.models.grow_trees import Growth, Trees
 from fraud_ml.params import BoostedTreesParams
 
 PARAMS = BoostedTreesParams(
@@ -32,9 +32,9 @@ def claims(rows: int = 600, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return said, fraud.astype(np.int8)
 
 
-def grow(said: np.ndarray, labels: np.ndarray, *, block_rows: int = 8192, seed: int = 0, **changed: float) -> Growth:
+def grow(said: np.ndarray, labels: np.ndarray, *, at_once: int = 32, seed: int = 0, **changed: float) -> Growth:
     params = PARAMS.model_copy(update=changed)
-    growth = Growth(said, labels, np.arange(said.shape[1]), PRIOR, params, seed, block_rows)
+    growth = Growth(said, labels, np.arange(said.shape[1]), PRIOR, params, seed, at_once)
     for _ in range(params.trees):
         growth.grow()
     return growth
@@ -84,21 +84,21 @@ def test_a_leaf_is_the_newton_step_of_its_claims() -> None:
         -0.3 * (probability - labels[side]).sum() / (side.sum() * probability * (1 - probability) + PARAMS.l2)
         for side in (~right, right)
     ]
-    np.testing.assert_allclose(trees.leaves[0, 0], steps, atol=1 / LEAF)
+    np.testing.assert_allclose(trees.leaves[0, 0], steps, atol=1e-4)
 
 
 def test_the_margins_of_training_are_exactly_what_the_trees_add_up_to() -> None:
     said, labels = claims()
     growth = grow(said, labels, members=2, row_share=0.7, column_share=0.6, trees=8)
-    np.testing.assert_array_equal(growth.margins.numpy(), walk(growth.trees(), said))
+    np.testing.assert_array_equal(growth.margins.numpy()[:, : len(said)], walk(growth.trees(), said))
 
 
-@pytest.mark.parametrize("block_rows", [37, 200])
-def test_claims_in_another_order_and_in_other_blocks_grow_the_same_trees(block_rows: int) -> None:
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_claims_in_another_order_and_in_other_blocks_grow_the_same_trees(at_once: int) -> None:
     said, labels = claims()
     turned = np.random.default_rng(1).permutation(len(labels))
     first = grow(said, labels, trees=30, depth=4).trees()
-    other = grow(said[turned], labels[turned], trees=30, depth=4, block_rows=block_rows).trees()
+    other = grow(said[turned], labels[turned], trees=30, depth=4, at_once=at_once).trees()
     for ours, theirs in zip(dataclasses.astuple(first), dataclasses.astuple(other), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -116,7 +116,7 @@ def test_where_nothing_can_be_asked_the_tree_says_no_and_adds_the_mean_step() ->
     labels = np.resize([0, 0, 0, 1], 50).astype(np.int8)
     growth = grow(said, labels, trees=1)
     assert (growth.trees().asked == 2).all()
-    assert len(np.unique(growth.margins.numpy())) == 1
+    assert len(np.unique(growth.margins.numpy()[0, :50])) == 1
 
 
 def test_members_and_seeds_draw_differently() -> None:
