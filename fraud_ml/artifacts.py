@@ -29,6 +29,7 @@ class Severity(StrEnum):
     STOP = "stop"
     QUARANTINE = "quarantine"
     WARN = "warn"
+    ADVICE = "advice"  # never stops, not even where nothing could be told
 
 
 class Outcome(StrEnum):
@@ -62,7 +63,7 @@ class Finding:
     @property
     def stops(self) -> bool:
         if self.outcome is Outcome.UNDECIDED:
-            return True
+            return self.severity is not Severity.ADVICE
         return self.outcome is Outcome.FAILED and self.severity is Severity.STOP
 
 
@@ -242,6 +243,21 @@ class Champion:
 
 
 @dataclass(frozen=True)
+class EvaluationReport:
+    """What a candidate was judged on. `test_window_digest` is the SHA-256 of the frozen test window's file.
+
+    Whoever looks at one window often enough will find a model that suits it: each look is counted where runs are kept.
+    """
+
+    family: str
+    model_digest: str
+    test_window: Window
+    test_window_digest: str
+    threshold: float | None  # at or above it a claim is to be investigated; None where none is worth it
+    undefined: tuple[str, ...]  # figures that do not exist for these claims
+
+
+@dataclass(frozen=True)
 class Candidate:
     """What people approve. `digest` is over every other field, so that nothing behind it can be exchanged."""
 
@@ -341,8 +357,12 @@ class Workspace:
     # evaluate
     @property
     def evaluation(self) -> Path:
-        """Folder with predictions.parquet and plots."""
+        """Folder with predictions.parquet, report.json, threshold.json, slices.json, plots/ and report/."""
         return self._at("evaluation")
+
+    @property
+    def evaluation_report(self) -> Path:
+        return self._at("evaluation", "report.json")
 
     @property
     def evaluation_verdict(self) -> Path:

@@ -96,6 +96,21 @@ class Split(Document):
     groups: tuple[str, ...] = ()
 
 
+class Slice(Document):
+    """Claims told apart to see whom a model bothers: by the words of a category, or by bands of a number."""
+
+    column: str
+    edges: tuple[
+        float, ...
+    ] = ()  # of a number's bands, rising: below the first, from each up to the next, from the last
+
+    @model_validator(mode="after")
+    def _rises(self) -> "Slice":
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("`edges` must rise")
+        return self
+
+
 class Schedule(Document):
     """When snapshots are frozen: a cron expression in UTC whose ticks are the as-of dates."""
 
@@ -168,6 +183,9 @@ class Contract(Document):
     schedule: Schedule
     split: Split = Split()
     landing: Landing = Landing()
+    group: str | None = None  # the column that names who claims: claims of one claimant are not independent
+    amount: str | None = None  # the column that says what a claim costs, in one currency
+    slices: tuple[Slice, ...] = ()  # whom the evaluation tells apart
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
     @property
@@ -209,6 +227,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
     _check_investigation(path, contract)
     _check_landing(path, contract)
     _check_split(path, contract)
+    _check_judging(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
     return contract
@@ -264,4 +283,24 @@ def _check_split(path: Path, contract: Contract) -> None:
                 f"{path}: column `{name}` cannot keep claims together",
                 expected=f"role: {Role.CONTEXT}, as of a policy, a person or a garage",
                 arrived=role,
+            )
+
+
+def _check_judging(path: Path, contract: Contract) -> None:
+    """What candidates are judged by must be columns of a kind that can tell it."""
+    spoken = [("group", contract.group, Kind.CATEGORY), ("amount", contract.amount, Kind.NUMBER)]
+    spoken += [("slices", one.column, Kind.NUMBER if one.edges else Kind.CATEGORY) for one in contract.slices]
+    for section, name, kind in spoken:
+        if name is None:
+            continue
+        if name not in contract.names:
+            raise BadInput(
+                f"{path}: `{section}` speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+        if (arrived := contract.column(name).kind) is not kind:
+            raise BadInput(
+                f"{path}: `{section}` speaks of column `{name}`",
+                expected=f"kind: {kind}" + ("; a number needs `edges`" if section == "slices" else ""),
+                arrived=arrived,
             )

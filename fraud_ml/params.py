@@ -93,13 +93,77 @@ class TrainingParams(Document):
     random_forest: RandomForestParams
 
 
+class MoneyParams(Document):
+    """What an investigation costs and saves, and how many claims investigators can look at."""
+
+    capacity_per_day: Annotated[float, Field(gt=0)]
+    investigation_eur: Annotated[float, Field(ge=0)]
+    recovered_share: Share  # of a confirmed fraud's amount
+    amount_where_unknown_eur: Annotated[float, Field(ge=0)]
+    max_honest_bothered: Share
+
+
+class CalibrationParams(Document):
+    """How far probabilities may be from what happens."""
+
+    max_error: Share
+    max_ratio: Annotated[float, Field(ge=1)]
+
+
+class SliceParams(Document):
+    """How evenly honest claimants must be bothered."""
+
+    severity: Literal["stop", "advice"]
+    min_fpr_ratio: Share
+    min_honest: PositiveInt
+
+
+class StabilityParams(Document):
+    """How far a single month may fall behind the window."""
+
+    max_loss: Share
+    min_frauds: PositiveInt
+    min_share_of_frauds: Share
+
+
+class LeakParams(Document):
+    """How much the names of claims may tell."""
+
+    max_roc_auc: Annotated[float, Field(ge=0.5, le=1)]
+    learn_from: PositiveInt
+
+
+class RobustnessParams(Document):
+    """What missing, unseen and extreme values may do to scores."""
+
+    claims: PositiveInt
+    max_shift: Share
+
+
+class FootprintParams(Document):
+    """What a model may weigh, and how long it may take."""
+
+    max_size_mib: Annotated[float, Field(gt=0)]
+    max_latency_ms: Annotated[float, Field(gt=0)]
+    max_memory_mib: Annotated[float, Field(gt=0)]
+    max_start_cpu_s: Annotated[float, Field(gt=0)]
+
+
 class EvaluationParams(Document):
-    """What a candidate must reach on the frozen test window."""
+    """How a candidate is measured, and what it must reach on the frozen test window."""
 
     bootstrap_rounds: PositiveInt
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    min_positives: PositiveInt
+    money: MoneyParams
     min_lift_over_prevalence: Annotated[float, Field(ge=1.0)]
     max_loss_to_champion: Annotated[float, Field(ge=0.0)]
+    calibration: CalibrationParams
+    slices: SliceParams
+    stability: StabilityParams
+    leak: LeakParams
+    robustness: RobustnessParams
+    footprint: FootprintParams
 
 
 class GovernanceParams(Document):

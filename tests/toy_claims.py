@@ -7,10 +7,25 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
-from fraud_ml.artifacts import Champion, FeatureReport, Finding, Outcome, Severity, Verdict, Workspace, save
+from fraud_ml.artifacts import (
+    Champion,
+    FeatureReport,
+    Finding,
+    FoldManifest,
+    Outcome,
+    Severity,
+    Verdict,
+    Workspace,
+    file_digest,
+    save,
+)
 from fraud_ml.contract import Contract
+from fraud_ml.data.fold import MANIFEST
+from fraud_ml.data.tables import log_schema
 from fraud_ml.features.split import split_claims
 from fraud_ml.features.windows import REPORT, write_window
 from fraud_ml.params import FeatureParams, Params, load_params
@@ -32,6 +47,8 @@ CONTRACT: dict[str, Any] = {
         "meaning_of_no": "-",
     },
     "schedule": {"cron": "0 0 1 * *"},
+    "amount": "amount_eur",
+    "slices": [{"column": "garage"}, {"column": "age_years", "edges": [35, 60]}],
     "columns": [
         {"name": "claim", "kind": "category", "role": "key"},
         {"name": "happened", "kind": "timestamp", "role": "time"},
@@ -127,3 +144,17 @@ def write_windows(
         contract.dataset, as_of.isoformat(), SNAPSHOT, names, len(claims), **split.windows, left_out=split.left_out
     )
     save(report, workspace.features / REPORT)
+    write_fold(workspace.claims, claims, contract, as_of)
+
+
+def write_fold(folder: Path, claims: pd.DataFrame, contract: Contract, as_of: date) -> None:
+    """Write the judged claims as the validate stage leaves them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    files = {}
+    for month, rows in claims.groupby(claims["event_time"].dt.strftime("%Y-%m")):
+        table = pa.Table.from_pandas(rows.sort_values(contract.key), log_schema(contract), preserve_index=False)
+        pq.write_table(table, folder / f"{month}.parquet")
+        files[f"{month}.parquet"] = file_digest(folder / f"{month}.parquet")
+    manifest = FoldManifest(contract.dataset, as_of.isoformat(), SNAPSHOT, len(claims), files)
+    save(manifest.sealed(), folder / MANIFEST)

@@ -1,5 +1,6 @@
 """How the windows lie on disk, for the stages that learn and judge from them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,8 +26,13 @@ def write_window(frame: "pd.DataFrame", path: Path, contract: Contract) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def read_window(folder: Path, name: str) -> "pd.DataFrame":
+def read_window(folder: Path, name: str, columns: Sequence[str] | None = None) -> "pd.DataFrame":
     """Return a window written by `write_window`; text columns hold str or missing, numbers float64."""
     import pandas as pd
 
-    return pd.read_parquet(folder / f"{name}.parquet")
+    return pd.read_parquet(window_path(folder, name), columns=None if columns is None else list(columns))
+
+
+def window_path(folder: Path, name: str) -> Path:
+    """Return the window's file; equal windows have equal bytes."""
+    return folder / f"{name}.parquet"

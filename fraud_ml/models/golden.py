@@ -14,7 +14,7 @@ from fraud_ml.errors import Tampered
 from fraud_ml.models.inputs import MISSING, Columns, Input, Inputs
 
 GOLDEN_FILE = "golden.json"
-GOLDEN_ROWS = 64
+GOLDEN_ROWS = 100
 UNSEEN = "a category no training row held"
 TOLERANCE = 1e-6  # other thread counts and processors differ in float32's last bits
 

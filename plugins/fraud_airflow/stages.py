@@ -42,6 +42,9 @@ def dvc_task_group(
     return group
 
 
+REPORTS = {"validate": "Validation report", "evaluate": "Evaluation report"}  # what the button of a stage's task says
+
+
 class StageOperator(BaseOperator):
     """Runs one stage in its run's own checkout, publishes its report and stops the run when its verdict is `rejected`.
 
@@ -57,7 +60,7 @@ class StageOperator(BaseOperator):
         self.run = run
         self.report_page = ""
         if stage.report or stage.verdict:
-            self.operator_extra_links = (ReportLink("Validation report" if stage.report else "Verdict"),)
+            self.operator_extra_links = (ReportLink(REPORTS.get(stage.name, "Report") if stage.report else "Verdict"),)
         self._group: ProcessGroup | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def test_this_project_runs_validate_features_train_evaluate() -> None:
         "validate": (),
         "features": ("validate",),
         "train": ("validate", "features"),
-        "evaluate": ("features", "train"),
+        "evaluate": ("validate", "features", "train"),
     }
     assert plan.stages[0].verdict == "workspace/validation/verdict.json"
     assert plan.stages[0].report == "workspace/validation/report/index.html"

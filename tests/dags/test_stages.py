@@ -63,7 +63,7 @@ def test_real_pipeline_becomes_a_group_with_a_task_for_each_stage() -> None:
     assert stages_before(dag, "validate") == set()
     assert stages_before(dag, "features") == {"validate"}
     assert stages_before(dag, "train") == {"validate", "features"}
-    assert stages_before(dag, "evaluate") == {"features", "train"}
+    assert stages_before(dag, "evaluate") == {"validate", "features", "train"}
 
 
 def test_stages_without_a_common_file_stand_side_by_side() -> None:
@@ -90,7 +90,7 @@ def test_only_stages_that_publish_something_have_a_link_to_it() -> None:
     dag = rendered(read_plan(PROJECT / "dvc.yaml"))
     links = {task.task_id: [link.name for link in task.operator_extra_links] for task in dag.tasks}
     assert links["stages.validate"] == ["Validation report"]
-    assert links["stages.evaluate"] == ["Verdict"]
+    assert links["stages.evaluate"] == ["Evaluation report"]
     assert links["stages.train"] == []
 
 

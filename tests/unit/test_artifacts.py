@@ -39,6 +39,11 @@ def test_verdict_accepts_with_a_failed_warning() -> None:
     assert verdict(finding(outcome=Outcome.FAILED, severity=Severity.WARN)).is_accepted
 
 
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_advice_never_stops(outcome: Outcome) -> None:
+    assert verdict(finding(), finding(outcome=outcome, severity=Severity.ADVICE)).is_accepted
+
+
 def test_require_accepted_refuses_a_verdict_on_another_subject() -> None:
     with pytest.raises(NotAccepted, match="judged something else"):
         verdict(finding()).require_accepted(subject_digest="e" * 64)

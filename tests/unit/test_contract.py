@@ -65,3 +65,22 @@ def test_groups_of_a_split_are_declared_columns_that_no_model_sees(tmp_path: Pat
     with pytest.raises(BadInput) as refused:
         load_contract("toy", tmp_path)
     assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"group": "nobody"}, "`group` speaks of column `nobody`"),
+        ({"amount": "garage"}, "`amount` speaks of column `garage`"),
+        ({"slices": [{"column": "age_years"}]}, "`slices` speaks of column `age_years`"),
+        ({"slices": [{"column": "garage", "edges": [1]}]}, "`slices` speaks of column `garage`"),
+        ({"slices": [{"column": "age_years", "edges": [60, 35]}]}, "`edges` must rise"),
+    ],
+)
+def test_what_candidates_are_judged_by_must_be_columns_that_can_tell_it(
+    tmp_path: Path, declared: dict[str, object], said: str
+) -> None:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "contract.yaml").write_text(yaml.safe_dump({**CONTRACT, **declared}))
+    with pytest.raises(BadInput, match=said):
+        load_contract("toy", tmp_path)

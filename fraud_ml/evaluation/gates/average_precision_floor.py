@@ -1,6 +1,7 @@
 """GATE001: the candidate puts frauds first clearly better than chance would."""
 
-from fraud_ml.artifacts import Finding, Outcome, Severity
+from fraud_ml.artifacts import Finding, Severity
+from fraud_ml.evaluation.deciding import at_least, told
 from fraud_ml.evaluation.judging import Evaluation
 from fraud_ml.params import EvaluationParams
 
@@ -19,8 +20,8 @@ def judge(evaluation: Evaluation, params: EvaluationParams) -> Finding:
         code=CODE,
         title="average precision on the test window is clearly above chance",
         severity=Severity.STOP,
-        outcome=Outcome.PASSED if reached.low >= floor else Outcome.FAILED,
+        outcome=at_least(reached, floor),
         expected=f"lower bound ≥ {floor:.4f} ({lift:g} × fraud share {share:.4f})",
-        arrived=f"{reached.value:.4f} [{reached.low:.4f}, {reached.high:.4f}]",
+        arrived=told(reached),
         next_step="read the metrics; the test window may be too short, its labels thin, or the features too weak",
     )

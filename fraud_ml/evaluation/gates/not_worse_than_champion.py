@@ -1,6 +1,7 @@
 """GATE002: the candidate is not clearly worse than the model that serves now."""
 
 from fraud_ml.artifacts import Finding, Outcome, Severity
+from fraud_ml.evaluation.deciding import at_least
 from fraud_ml.evaluation.judging import Evaluation, RivalState
 from fraud_ml.params import EvaluationParams
 
@@ -11,7 +12,7 @@ def judge(evaluation: Evaluation, params: EvaluationParams) -> Finding:
     """Pass when the paired difference's lower bound stays within `max_loss_to_champion`, or nobody is to be beaten.
 
     The champion may have learned from claims of this test window, which only makes it harder to beat.
-    A champion that could not be scored leaves the gate undecided, and that stops.
+    A champion that could not be scored leaves the gate undecided, as too few claims do, and that stops.
     """
     outcome, arrived = _outcome(evaluation, -params.max_loss_to_champion)
     return Finding(
@@ -35,5 +36,4 @@ def _outcome(evaluation: Evaluation, least: float) -> tuple[Outcome, str]:
     found = evaluation.difference
     if found is None:
         return Outcome.UNDECIDED, f"the champion could not be scored ({evaluation.rival.reason})"
-    outcome = Outcome.PASSED if found.low >= least else Outcome.FAILED
-    return outcome, f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    return at_least(found, least), f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"

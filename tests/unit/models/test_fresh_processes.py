@@ -97,7 +97,7 @@ def test_exported_models_answer_where_this_package_cannot_be_imported(trained: P
     for answer in answers:
         farthest, shape = answer.split(" ", 1)
         assert float(farthest) <= 1e-6
-        assert shape == "(64,)"
+        assert shape == "(100,)"
 
 
 @pytest.mark.slow
@@ -114,4 +114,4 @@ def test_what_serving_computes_is_in_the_graph_and_nothing_else_is_stored(traine
         "saved_model/variables/variables.data-00000-of-00001",
     }
     golden = json.loads((folder / "golden.json").read_text())
-    assert len(golden["predictions"]) == 64
+    assert len(golden["predictions"]) == 100

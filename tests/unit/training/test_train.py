@@ -75,7 +75,7 @@ def test_a_run_killed_at_any_step_is_made_good_by_running_again(tmp_path: Path) 
         fit_families(workspace, params.training, quiet)
         assert outputs(tmp_path) == whole
     left_over = sorted(path.name for path in workspace.models.parent.iterdir())
-    assert left_over == ["champion", "features", "models", "training.json", "validation"]
+    assert left_over == ["champion", "claims", "features", "models", "training.json", "validation"]
 
 
 def test_a_leftover_file_of_an_older_run_does_not_stay_among_the_models(tmp_path: Path) -> None:
