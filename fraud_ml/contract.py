@@ -91,6 +91,12 @@ class Label(Document):
     recording_stopped: RecordingStopped = RecordingStopped.KEEP
 
 
+class Split(Document):
+    """What may not stand on both sides of a split: claims that share a value of one of these columns."""
+
+    groups: tuple[str, ...] = ()
+
+
 class Slice(Document):
     """Claims told apart to see whom a model bothers: by the words of a category, or by bands of a number."""
 
@@ -190,6 +196,7 @@ class Contract(Document):
     times: Times
     label: Label
     schedule: Schedule
+    split: Split = Split()
     landing: Landing = Landing()
     erasure: Erasure | None = None  # absent where the source identifies nobody
     group: str | None = None  # the column that names who claims: claims of one claimant are not independent
@@ -240,6 +247,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
     _check_investigation(path, contract)
     _check_landing(path, contract)
     _check_erasure(path, contract)
+    _check_split(path, contract)
     _check_judging(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
@@ -317,6 +325,21 @@ def _check_erasure(path: Path, contract: Contract) -> None:
             f"{path}: column `{SEALED}` bears the name under which personal values are stored",
             next_step="rename the column at its source",
         )
+
+
+def _check_split(path: Path, contract: Contract) -> None:
+    for name in contract.split.groups:
+        if name not in contract.names:
+            raise BadInput(
+                f"{path}: `split.groups` speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+        if (role := contract.column(name).role) is not Role.CONTEXT:
+            raise BadInput(
+                f"{path}: column `{name}` cannot keep claims together",
+                expected=f"role: {Role.CONTEXT}, as of a policy, a person or a garage",
+                arrived=role,
+            )
 
 
 def _check_judging(path: Path, contract: Contract) -> None:

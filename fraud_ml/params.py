@@ -23,6 +23,7 @@ class FeatureParams(Document):
 
     test_months: PositiveInt
     validation_months: PositiveInt
+    gap_days: Annotated[int, Field(ge=0)] = 0  # between one window and the next
     min_positives: PositiveInt
 
 
@@ -40,6 +41,36 @@ class KerasTabularParams(Document):
     patience: PositiveInt
 
 
+class BoostedTreesParams(Document):
+    """A small bag of gradient-boosted trees over 0/1 conditions."""
+
+    members: PositiveInt
+    trees: PositiveInt
+    depth: Annotated[int, Field(gt=0, le=8)]
+    learning_rate: Annotated[float, Field(gt=0, le=1)]
+    column_share: Annotated[float, Field(gt=0, le=1)]
+    row_share: Annotated[float, Field(gt=0, le=1)]
+    l2: Annotated[float, Field(ge=0)]
+    min_hessian: Annotated[float, Field(gt=0)]
+    bins: PositiveInt
+    crosses: Annotated[int, Field(ge=0)]
+
+
+class LogisticParams(Document):
+    """Logistic regression over category values and scaled numbers."""
+
+    ridge: Annotated[float, Field(gt=0)]
+
+
+class BlendParams(Document):
+    """A weighted mean of families' log-odds; weights are multiples of 1/steps, chosen on validation."""
+
+    families: Annotated[
+        tuple[Literal["boosted_trees", "keras_tabular", "logistic"], ...], Field(min_length=2, max_length=3)
+    ]
+    steps: Annotated[int, Field(gt=0, le=20)]
+
+
 class RandomForestParams(Document):
     """A scikit-learn random forest over one-hot categories."""
 
@@ -48,11 +79,17 @@ class RandomForestParams(Document):
 
 
 class TrainingParams(Document):
-    """Which families are trained; the best on the validation window becomes the candidate."""
+    """Which families are trained; the best on validation is the candidate, fitted again with validation if `refit`."""
 
-    families: Annotated[tuple[Literal["keras_tabular", "random_forest"], ...], Field(min_length=1)]
+    families: Annotated[
+        tuple[Literal["blend", "boosted_trees", "keras_tabular", "logistic", "random_forest"], ...], Field(min_length=1)
+    ]
     seed: Annotated[int, Field(ge=0)]
+    refit: bool
+    blend: BlendParams
+    boosted_trees: BoostedTreesParams
     keras_tabular: KerasTabularParams
+    logistic: LogisticParams
     random_forest: RandomForestParams
 
 

@@ -61,6 +61,7 @@ CONTRACT: dict[str, Any] = {
     ],
 }
 SMALL_PARAMS = {
+    "boosted_trees": {"members": 2, "trees": 15, "depth": 3, "learning_rate": 0.2, "row_share": 0.8, "crosses": 3},
     "keras_tabular": {
         "members": 2,
         "crosses": 3,

@@ -1,11 +1,13 @@
 """Which claims train, validate and test: windows by event time, the test window being the last mature months.
 
 There is no random split here: claims of one month share a labelling practice, and a random split lets a model learn it.
+Windows lie `gap_days` apart, and claims that share a policy, a person or a garage, as the contract says, never lie in
+two of them: the earlier is left out, so that the test window stays whole.
 """
 
 from calendar import monthrange
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 QUARANTINED = "quarantined"
 RECORDING_STOPPED = "recording_stopped"
+GAP = "gap"  # between two windows
+SHARED_GROUP = "shared_group"  # with a claim of a later window
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,11 @@ def split_claims(
     """Return the windows of `claims`, the fold as known at `as_of`; `quarantined` holds SHA-256 of keys, as hex.
 
     The test window is the `test_months` up to the last mature day, validation the `validation_months` before it, train
-    everything earlier. Each claim is in exactly one window or counted in `left_out`. Where the contract says so, the
-    labelled claims of months in which recording stopped are left out, frauds and others alike.
+    everything earlier, with `gap_days` between them. Each claim is in exactly one window or counted in `left_out`.
+    Where the contract says so, the labelled claims of months in which recording stopped are left out, frauds and others
+    alike, and those that share a group with a claim of a later window.
     Raises Undefined naming the window that holds fewer than `min_positives` confirmed frauds, or nothing else.
     """
-    import pandas as pd
 
     keys = claims[contract.key].map(digest_key)
     states = label_states(claims, contract, as_of)
@@ -90,32 +94,67 @@ def split_claims(
         states = states.mask(stopped & states.isin(LEARNABLE), RECORDING_STOPPED)
     states = states.mask(keys.isin(list(quarantined)), QUARANTINED)
     usable = states.isin(LEARNABLE)
-    left_out = dict(sorted(Counter(states[~usable]).items()))
+    bounds = _window_bounds(claims.loc[usable, "event_time"], contract, as_of, params)
+    window = _window_of(claims["event_time"], bounds)
+    states = states.mask(usable & (window == GAP), GAP)
+    shared = usable & _shares_with_later(claims, window.where(usable), contract.split.groups)
+    states = states.mask(shared, SHARED_GROUP)
+    usable = states.isin(LEARNABLE)
 
-    end = mature_until(as_of, contract.label.maturity_days) + timedelta(days=1)
-    test_begin = months_before(end, params.test_months)
-    validation_begin = months_before(test_begin, params.validation_months)
     _require_free_names([column.name for column in contract.features])
     learned = feature_columns(claims[usable], contract).assign(
         key_sha256=keys[usable],
         event_time=claims.loc[usable, "event_time"],
         label=(states[usable] == LabelState.CONFIRMED).astype("int8"),
     )
-    learned = learned.sort_values(["event_time", "key_sha256"], ignore_index=True)
-    first = learned["event_time"].min() if len(learned) else pd.Timestamp(validation_begin)
-    bounds = {
-        "train": (min(first.date(), validation_begin), validation_begin),
-        "validation": (validation_begin, test_begin),
-        "test": (test_begin, end),
-    }
     frames, windows = {}, {}
     for name, (begin, until) in bounds.items():
-        inside = (learned["event_time"] >= pd.Timestamp(begin)) & (learned["event_time"] < pd.Timestamp(until))
-        frames[name] = learned[inside].reset_index(drop=True)
+        inside = learned[window[usable] == name]
+        frames[name] = inside.sort_values(["event_time", "key_sha256"], ignore_index=True)
         positives = int(frames[name]["label"].sum())
         windows[name] = Window(begin.isoformat(), until.isoformat(), len(frames[name]), positives)
         _require_both_classes(name, windows[name], params.min_positives)
-    return Split(frames, windows, left_out)
+    return Split(frames, windows, dict(sorted(Counter(states[~usable]).items())))
+
+
+def _window_bounds(
+    times: "pd.Series[pd.Timestamp]", contract: Contract, as_of: date, params: FeatureParams
+) -> dict[str, tuple[date, date]]:
+    """Return [begin, end) of train, validation and test; train begins with the first of `times`."""
+    gap = timedelta(days=params.gap_days)
+    end = mature_until(as_of, contract.label.maturity_days) + timedelta(days=1)
+    test_begin = months_before(end, params.test_months)
+    validation_end = test_begin - gap
+    validation_begin = months_before(validation_end, params.validation_months)
+    train_end = validation_begin - gap
+    first = times.min().date() if len(times) else train_end
+    return {
+        "train": (min(first, train_end), train_end),
+        "validation": (validation_begin, validation_end),
+        "test": (test_begin, end),
+    }
+
+
+def _window_of(times: "pd.Series[pd.Timestamp]", bounds: Mapping[str, tuple[date, date]]) -> "pd.Series[str]":
+    """Return the name of each claim's window, or GAP where it lies between two, or outside."""
+    import pandas as pd
+
+    window = pd.Series(GAP, index=times.index, dtype="str")
+    for name, (begin, until) in bounds.items():
+        window[(times >= pd.Timestamp(begin)) & (times < pd.Timestamp(until))] = name
+    return window
+
+
+def _shares_with_later(claims: "pd.DataFrame", window: "pd.Series[str]", groups: Sequence[str]) -> "pd.Series[bool]":
+    """Say of each claim whether a later window has a claim of one of its groups; unused claims have no window."""
+    import pandas as pd
+
+    order = window.map({"train": 0, "validation": 1, "test": 2})  # NaN elsewhere
+    shared = pd.Series(False, index=claims.index)
+    for name in groups:
+        latest = order.groupby(claims[name]).transform("max")  # missing where the group is
+        shared |= latest > order
+    return shared
 
 
 def feature_columns(claims: "pd.DataFrame", contract: Contract) -> "pd.DataFrame":

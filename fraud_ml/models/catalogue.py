@@ -1,27 +1,32 @@
 """The model families, one row each, and how their exported models are written, proven and loaded."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraud_ml.artifacts import ModelManifest, load, save
 from fraud_ml.errors import BadInput, FraudMLError, Tampered
-from fraud_ml.models.family import Calibration, Family
+from fraud_ml.models.family import Calibration, Examples, Family, Progress
 from fraud_ml.models.golden import load_golden, require_golden, sample_golden, save_golden
 from fraud_ml.models.inputs import Columns, Inputs, read_columns
 from fraud_ml.models.manifest import MANIFEST_FILE, describe_model, require_same_files
+from fraud_ml.params import BlendParams, TrainingParams
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FAMILIES = {
+    "blend": "fraud_ml.models.blend:Blend",
+    "boosted_trees": "fraud_ml.models.boosted_trees:BoostedTrees",
     "keras_tabular": "fraud_ml.models.keras_tabular:KerasTabular",
+    "logistic": "fraud_ml.models.logistic:Logistic",
     "random_forest": "fraud_ml.models.random_forest:RandomForest",
 }
 INPUTS_FILE = "inputs.json"
@@ -41,15 +46,45 @@ class Predictor:
         return self.answer(columns) if len(frame) else np.zeros(0)
 
 
-def family_named(name: str) -> type[Family]:
-    """Return the family's class. Raises BadInput for a name that has no row in FAMILIES."""
+def fit_family(
+    name: str,
+    inputs: Inputs,
+    train: Examples,
+    validation: Examples,
+    params: TrainingParams,
+    *,
+    progress: Progress,
+    fitted: MutableMapping[str, Family],
+) -> Family:
+    """Return the family fitted to these examples, from `fitted` where it stands there; afterwards it does.
+
+    `fitted` holds models of the same examples and params: a blend's parts are fitted once, whoever else wants them.
+    """
+    if name not in fitted:
+        knobs, family = getattr(params, name), family_named(name)
+        if isinstance(knobs, BlendParams):
+            parts = {}
+            for part in knobs.families:
+                tell = partial(_tell_of, part, progress)
+                parts[part] = fit_family(part, inputs, train, validation, params, progress=tell, fitted=fitted)
+            fitted[name] = family.join(inputs, parts, validation, knobs, progress=progress)
+        else:
+            fitted[name] = family.fit(inputs, train, validation, knobs, seed=params.seed, progress=progress)
+    return fitted[name]
+
+
+def _tell_of(name: str, progress: Progress, line: str) -> None:
+    progress(f"{name}: {line}")
+
+
+def family_named(name: str) -> Any:
+    """Return the family's class, a Learner or the Blend. Raises BadInput for a name that has no row in FAMILIES."""
     if name not in FAMILIES:
         raise BadInput(
             f"unknown model family `{name}`", expected=f"one of {', '.join(FAMILIES)}", next_step="correct its name"
         )
     module, attribute = FAMILIES[name].split(":")
-    family: type[Family] = getattr(importlib.import_module(module), attribute)
-    return family
+    return getattr(importlib.import_module(module), attribute)
 
 
 def export_model(folder: Path, name: str, model: Family, inputs: Inputs, calibration: Calibration) -> ModelManifest:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.cells import SEPARATOR, Cells
+from fraud_ml.models.cell_lookup import CellLookup
+from fraud_ml.models.cells import Cells
 from fraud_ml.models.inputs import Inputs
 from fraud_ml.models.tensorflow_runtime import tf
 
@@ -26,28 +27,19 @@ class Encoder(tf.Module):
 
     def __init__(self, inputs: Inputs, cells: Cells) -> None:
         super().__init__()
-        self.categories = [column.name for column in inputs.categories]
         self.numbers = [column.name for column in inputs.numbers]
         self.means = np.array([column.mean for column in inputs.numbers], np.float32)
         self.spreads = np.array([column.spread for column in inputs.numbers], np.float32)
         self.cells = cells
         self.crosses: NDArray[np.int32] = np.zeros((0, 2), np.int32)
-        # a table must hold something: without any category it holds one key that nobody asks for
-        keys, ids = (cells.keys, cells.ids) if cells.keys else (("",), [0])
-        content = tf.lookup.KeyValueTensorInitializer(tf.constant(keys), tf.constant(ids, tf.int64))
-        self.table = tf.lookup.StaticHashTable(content, default_value=-1)
+        self.lookup = CellLookup(inputs, cells)
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> Encoded:
         rows = tf.shape(next(iter(columns.values())))[0]
-        cells = self._cells(columns) if self.categories else tf.zeros((rows, 0), tf.int32)
+        cells = self.lookup(columns)
         numbers = self._scaled(columns) if self.numbers else tf.zeros((rows, 0))
         crosses = self._crossed(cells) if len(self.crosses) else tf.zeros((rows, 0))
         return Encoded(cells, numbers, crosses)
-
-    def _cells(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        keys = [tf.strings.join([name + SEPARATOR, columns[name]]) for name in self.categories]
-        found = self.table.lookup(tf.stack(keys, axis=1))
-        return tf.cast(tf.where(found < 0, self.cells.unseen, found), tf.int32)
 
     def _scaled(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         given = tf.stack([columns[name] for name in self.numbers], axis=1)

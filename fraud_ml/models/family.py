@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,10 @@ class Calibration:
 class Family(Protocol):
     """A fitted model of one family; the same examples, params and seed give the same bits in every process."""
 
-    @classmethod
-    def fit(
-        cls, inputs: Inputs, train: Examples, validation: Examples, params: Any, *, seed: int, progress: Progress
-    ) -> Self:
-        """Learn from `train`; `validation`, which is later, may only say when to stop."""
+    is_drawn: ClassVar[bool]  # another seed gives another model
+
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> "Family":
+        """Return the model that the same params and seed learn from other examples, ended where this one ended."""
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         """Return (n_claims,) uncalibrated log-odds."""
@@ -50,3 +49,13 @@ class Family(Protocol):
     @classmethod
     def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
         """Return the exported model as a function of columns to (n_claims,) calibrated probabilities."""
+
+
+class Learner(Family, Protocol):
+    """A family that learns from claims; a blend is joined from others instead."""
+
+    @classmethod
+    def fit(
+        cls, inputs: Inputs, train: Examples, validation: Examples, params: Any, *, seed: int, progress: Progress
+    ) -> Self:
+        """Learn from `train`; `validation`, which is later, may only say when to stop."""

@@ -32,8 +32,12 @@ TRUSTED = ("numpy.dtype", "sklearn.tree._tree.Tree")  # what skops does not trus
 class RandomForest:
     """A fitted forest. Implements `family.Family`."""
 
-    def __init__(self, inputs: Inputs, pipeline: Pipeline) -> None:
-        self.inputs, self.pipeline = inputs, pipeline
+    is_drawn = True
+
+    def __init__(self, inputs: Inputs, train: Examples, params: RandomForestParams, seed: int) -> None:
+        self.inputs, self.params, self.seed = inputs, params, seed
+        self.pipeline = _pipeline(inputs, params, seed)
+        self.pipeline.fit(_table(train.columns, inputs), train.labels)
 
     @classmethod
     def fit(
@@ -46,24 +50,12 @@ class RandomForest:
         seed: int,
         progress: Progress,
     ) -> Self:
-        categories = [[*column.vocabulary, MISSING] for column in inputs.categories]
-        texts = list(range(len(categories)))
-        numbers = list(range(len(categories), len(inputs.columns)))
-        encode = ColumnTransformer(
-            [
-                ("categories", OneHotEncoder(categories=categories, handle_unknown="ignore", dtype=np.float32), texts),
-                ("numbers", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), numbers),
-            ],
-            sparse_threshold=0,
-        )
-        # one thread: trees add their votes as they finish, and another order gives other last bits
-        forest = RandomForestClassifier(
-            n_estimators=params.trees, min_samples_leaf=params.min_samples_leaf, random_state=seed, n_jobs=1
-        )
-        pipeline = Pipeline([("encode", encode), ("forest", forest)])
-        pipeline.fit(_table(train.columns, inputs), train.labels)
+        model = cls(inputs, train, params, seed)
         progress(f"{params.trees} trees grown")
-        return cls(inputs, pipeline)
+        return model
+
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:  # noqa: ARG002
+        return type(self)(inputs, train, self.params, self.seed)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         return _logits(self.pipeline, columns, self.inputs)
@@ -120,6 +112,24 @@ def without_process(dumped: bytes) -> bytes:
         for name, content in sorted(members.items()):
             target.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return written.getvalue()
+
+
+def _pipeline(inputs: Inputs, params: RandomForestParams, seed: int) -> Pipeline:
+    categories = [[*column.vocabulary, MISSING] for column in inputs.categories]
+    texts = list(range(len(categories)))
+    numbers = list(range(len(categories), len(inputs.columns)))
+    encode = ColumnTransformer(
+        [
+            ("categories", OneHotEncoder(categories=categories, handle_unknown="ignore", dtype=np.float32), texts),
+            ("numbers", SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), numbers),
+        ],
+        sparse_threshold=0,
+    )
+    # one thread: trees add their votes as they finish, and another order gives other last bits
+    forest = RandomForestClassifier(
+        n_estimators=params.trees, min_samples_leaf=params.min_samples_leaf, random_state=seed, n_jobs=1
+    )
+    return Pipeline([("encode", encode), ("forest", forest)])
 
 
 def _logits(pipeline: Pipeline, columns: Columns, inputs: Inputs) -> NDArray[np.float64]:

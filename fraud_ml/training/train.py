@@ -1,4 +1,4 @@
-"""Fit every configured family on the same windows, calibrate, export, and choose the best on the validation window."""
+"""The train stage: every configured family learns from the windows, and is exported beside the report."""
 
 import sys
 from pathlib import Path
@@ -16,12 +16,10 @@ from fraud_ml.artifacts import (
 from fraud_ml.contract import Column, load_contract
 from fraud_ml.errors import BadInput
 from fraud_ml.features.windows import REPORT, read_window
-from fraud_ml.models.catalogue import export_model, family_named
-from fraud_ml.models.family import Examples, Progress
-from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
-from fraud_ml.models.ranking import average_precision
+from fraud_ml.models.catalogue import export_model
+from fraud_ml.models.family import Progress
 from fraud_ml.params import TrainingParams
-from fraud_ml.training.calibrate import fit_platt
+from fraud_ml.training.learn import Trained, learn
 
 
 def say(line: str) -> None:
@@ -32,55 +30,28 @@ def say(line: str) -> None:
 def fit_families(workspace: Workspace, params: TrainingParams, progress: Progress = say) -> TrainingReport:
     """Train each of `params.families`; afterwards `workspace.models` holds them and the report names the chosen one.
 
-    The test window is not read here. Ties go to the family that params name first.
+    The test window is not read here.
     Raises NotAccepted when the snapshot's verdict is not `accepted`, BadInput when the windows cannot be learned from.
     """
     windows = load(FeatureReport, workspace.features / REPORT)
     load(Verdict, workspace.validation_verdict).require_accepted(subject_digest=windows.snapshot_digest)
     contract = load_contract(windows.dataset, workspace.expectations)
     frames = {name: read_window(workspace.features, name) for name in ("train", "validation")}
-    inputs = describe_inputs(frames["train"], _features(contract.columns, windows))
-    train, validation = (Examples(read_columns(f, inputs), f["label"].to_numpy()) for f in frames.values())
-    for name, examples in (("train", train), ("validation", validation)):
-        _require_both_classes(name, examples)
-
-    results = []
+    features = _features(contract.columns, windows)
     workspace.training_report.unlink(missing_ok=True)  # it must not stand beside other models than its own
+    chosen, trained = learn(frames["train"], frames["validation"], features, params, progress)
     with whole_folder(workspace.models) as folder:
-        for name in params.families:
-            results.append(
-                _fit_family(
-                    name, folder / name, inputs, train=train, validation=validation, params=params, progress=progress
-                )
-            )
-    chosen = max(results, key=lambda result: result.validation_average_precision)
-    report = TrainingReport(chosen.family, windows.snapshot_digest, params.seed, tuple(results))
+        results = tuple(_export(name, folder / name, model, progress) for name, model in trained.items())
+    report = TrainingReport(chosen, windows.snapshot_digest, params.seed, results)
     save(report, workspace.training_report)
     return report
 
 
-def _fit_family(
-    name: str,
-    folder: Path,
-    inputs: Inputs,
-    *,
-    train: Examples,
-    validation: Examples,
-    params: TrainingParams,
-    progress: Progress,
-) -> FamilyResult:
-    def tell(line: str) -> None:
-        progress(f"{name}: {line}")
-
-    tell(f"learning from {len(train.labels):,} claims")
-    knobs = getattr(params, name)
-    model = family_named(name).fit(inputs, train, validation, knobs, seed=params.seed, progress=tell)
-    logits = model.logits(validation.columns)
+def _export(name: str, folder: Path, trained: Trained, progress: Progress) -> FamilyResult:
     folder.mkdir()
-    manifest = export_model(folder, name, model, inputs, fit_platt(logits, validation.labels))
-    reached = round(average_precision(validation.labels, logits), 6)
-    tell(f"average precision {reached:.3f} on validation, model {manifest.model_digest[:12]}")
-    return FamilyResult(name, manifest.model_digest, reached)
+    manifest = export_model(folder, name, trained.model, trained.inputs, trained.calibration)
+    progress(f"{name}: exported as model {manifest.model_digest[:12]}")
+    return FamilyResult(name, manifest.model_digest, trained.validation_average_precision)
 
 
 def _features(columns: tuple[Column, ...], windows: FeatureReport) -> list[Column]:
@@ -93,14 +64,3 @@ def _features(columns: tuple[Column, ...], windows: FeatureReport) -> list[Colum
             column=gone[0],
         )
     return [declared[name] for name in windows.features]
-
-
-def _require_both_classes(name: str, examples: Examples) -> None:
-    positives = int(examples.labels.sum())
-    if positives in (0, len(examples.labels)):
-        raise BadInput(
-            f"the {name} window holds one class only",
-            expected="confirmed and cleared claims",
-            arrived=f"{positives} frauds in {len(examples.labels)} claims",
-            next_step="choose other windows in params.yaml",
-        )

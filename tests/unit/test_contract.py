@@ -53,6 +53,21 @@ def test_section_that_does_not_fit_is_refused(tmp_path: Path, landing: dict[str,
 
 
 @pytest.mark.parametrize(
+    ("group", "told"),
+    [
+        ("policy", "speaks of column `policy`, which is not among"),
+        ("garage", "column `garage` cannot keep claims together"),
+    ],
+)
+def test_groups_of_a_split_are_declared_columns_that_no_model_sees(tmp_path: Path, group: str, told: str) -> None:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "contract.yaml").write_text(yaml.safe_dump({**CONTRACT, "split": {"groups": [group]}}))
+    with pytest.raises(BadInput) as refused:
+        load_contract("toy", tmp_path)
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize(
     ("declared", "said"),
     [
         ({"group": "nobody"}, "`group` speaks of column `nobody`"),

@@ -31,7 +31,7 @@ def test_unknown_key_is_refused_with_line_and_nearest_known_name(tmp_path: Path)
 
 
 def test_unknown_key_of_a_nested_section_names_that_sections_keys(tmp_path: Path) -> None:
-    path = edited_params(tmp_path, "    trees: 200", "    trees: 200\n    tres: 3")
+    path = edited_params(tmp_path, "    min_samples_leaf: 5", "    min_samples_leaf: 5\n    tres: 3")
     with pytest.raises(BadInput, match=r"unknown key `training\.random_forest\.tres`.*min_samples_leaf"):
         load_params(path)
 

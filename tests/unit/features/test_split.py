@@ -6,6 +6,7 @@ import json
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -78,6 +79,65 @@ def test_every_claim_is_in_exactly_one_window_or_left_out_for_a_reason(
     keys = [key for frame in found.frames.values() for key in frame["key_sha256"]]
     assert len(keys) == len(set(keys))
     assert len(keys) + sum(found.left_out.values()) == len(claims)
+
+
+def test_windows_lie_the_gap_apart_and_what_lies_between_is_counted() -> None:
+    claims, params = toy_claims(), PARAMS.model_copy(update={"gap_days": 14})
+    found = split_claims(claims, toy_contract(), AS_OF, set(), params)
+    assert (found.windows["test"].begin, found.windows["test"].end) == ("2024-07-01", "2025-01-01")
+    assert (found.windows["validation"].begin, found.windows["validation"].end) == ("2024-02-17", "2024-06-17")
+    assert found.windows["train"].end == "2024-02-03"
+    times = claims["event_time"]
+    between = times.between("2024-06-17", "2024-07-01", inclusive="left") | times.between(
+        "2024-02-03", "2024-02-17", inclusive="left"
+    )
+    assert between.any()
+    assert found.left_out == {"gap": between.sum()}
+
+
+def grouped(claims: pd.DataFrame) -> Split:
+    """Split claims that name a policy and a person, neither of which may lie on both sides."""
+    more = [{"name": name, "kind": "category", "role": "context"} for name in ("policy", "person")]
+    raw = {**CONTRACT, "columns": [*CONTRACT["columns"], *more], "split": {"groups": ["policy", "person"]}}
+    return split_claims(claims, Contract.model_validate(raw, strict=False), AS_OF, set(), PARAMS)
+
+
+def named(claims: pd.DataFrame, seed: int) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    policies, people = (rng.choice([f"{word}{n}" for n in range(6000)] + [None] * 50, len(claims)) for word in "py")
+    return claims.assign(policy=policies, person=people)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_no_policy_and_no_person_lies_in_two_windows(seed: int) -> None:
+    claims = named(toy_claims(seed=seed), seed)
+    found = grouped(claims)
+    by_key = claims.set_index(claims["claim"].map(digest_key))
+    for name in ("policy", "person"):
+        sides = [set(by_key.loc[frame["key_sha256"], name].dropna()) for frame in found.frames.values()]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+def test_the_earlier_claim_of_a_group_is_left_out_and_the_test_window_stays_whole() -> None:
+    claims = named(toy_claims(), 0)
+    found = grouped(claims)
+    whole = split(toy_claims())
+    pd.testing.assert_frame_equal(found.frames["test"], whole.frames["test"])
+    lost = sum(whole.windows[name].rows - found.windows[name].rows for name in ("train", "validation"))
+    assert found.left_out == {"shared_group": lost}
+    assert lost > 0
+
+
+def test_claims_whose_policy_is_not_known_share_none() -> None:
+    claims = toy_claims().assign(policy=None, person=None)
+    assert grouped(claims).left_out == {}
+
+
+def test_a_claim_that_nobody_learns_from_keeps_no_other_out() -> None:
+    claims = toy_claims().assign(policy=[f"p{n}" for n in range(1600)], person=None)
+    claims.loc[claims.index[-1], ["policy", "outcome"]] = ["p0", None]
+    assert grouped(claims).left_out == {"unlabelled": 1}
 
 
 def test_labels_and_key_columns_never_become_features() -> None:

@@ -14,7 +14,7 @@ import pytest
 from fraud_ml.artifacts import ModelManifest, load
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.features.split import split_claims
-from fraud_ml.models import FAMILIES, export_model, family_named, load_model, verify_model
+from fraud_ml.models import FAMILIES, export_model, fit_family, load_model, verify_model
 from fraud_ml.models.family import Calibration, Examples, Family
 from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
 from fraud_ml.params import TrainingParams
@@ -24,6 +24,11 @@ PARAMS = toy_params()
 CONTRACT = toy_contract()
 SPLIT = split_claims(toy_claims(), CONTRACT, AS_OF, set(), PARAMS.features)
 TEST = SPLIT.frames["test"]
+INPUTS = describe_inputs(SPLIT.frames["train"], CONTRACT.features)
+TRAIN, VALIDATION = (
+    Examples(read_columns(SPLIT.frames[name], INPUTS), SPLIT.frames[name]["label"].to_numpy())
+    for name in ("train", "validation")
+)
 CALIBRATION = Calibration(slope=0.9, intercept=-0.1)
 
 
@@ -37,13 +42,8 @@ class Exported:
 
 
 def fit(name: str, seed: int = 7) -> tuple[Family, Inputs]:
-    inputs = describe_inputs(SPLIT.frames["train"], CONTRACT.features)
-    train, validation = (
-        Examples(read_columns(SPLIT.frames[w], inputs), SPLIT.frames[w]["label"].to_numpy())
-        for w in ("train", "validation")
-    )
-    knobs = getattr(PARAMS.training, name)
-    return family_named(name).fit(inputs, train, validation, knobs, seed=seed, progress=lambda _: None), inputs
+    params = PARAMS.training.model_copy(update={"seed": seed})
+    return fit_family(name, INPUTS, TRAIN, VALIDATION, params, progress=lambda _: None, fitted={}), INPUTS
 
 
 @pytest.fixture(scope="module", params=list(FAMILIES))
@@ -113,7 +113,7 @@ def test_a_wrong_type_at_scoring_is_bad_input_naming_the_column(exported: Export
         load_model(exported.folder).predict(TEST.drop(columns="garage"))
 
 
-def test_training_again_gives_the_same_model_digest_and_another_seed_another(
+def test_training_again_gives_the_same_model_digest_and_another_seed_another_where_anything_is_drawn(
     exported: Exported, tmp_path: Path
 ) -> None:
     digests = {}
@@ -123,7 +123,13 @@ def test_training_again_gives_the_same_model_digest_and_another_seed_another(
         model, inputs = fit(exported.name, seed)
         digests[seed] = export_model(folder, exported.name, model, inputs, CALIBRATION).model_digest
     assert digests[7] == exported.manifest.model_digest
-    assert digests[8] != exported.manifest.model_digest
+    assert (digests[8] != exported.manifest.model_digest) == exported.model.is_drawn
+
+
+def test_learning_again_from_the_same_claims_gives_the_same_model(exported: Exported, tmp_path: Path) -> None:
+    again = exported.model.refit(exported.inputs, TRAIN, progress=lambda _: None)
+    same = export_model(tmp_path, exported.name, again, exported.inputs, CALIBRATION)
+    assert same.model_digest == exported.manifest.model_digest
 
 
 def test_another_calibration_is_another_model(exported: Exported, tmp_path: Path) -> None:

@@ -111,6 +111,22 @@ def test_windows_older_than_the_contract_are_refused(tmp_path: Path) -> None:
         fit_families(workspace, params.training, quiet)
 
 
+def test_the_chosen_family_learns_again_from_both_windows_and_the_others_do_not(tmp_path: Path) -> None:
+    workspace, params = toy_workspace(tmp_path, families=["random_forest", "logistic"])
+    frame = pd.read_parquet(workspace.features / "validation.parquet")
+    frame["garage"] = "abroad"
+    frame.to_parquet(workspace.features / "validation.parquet")
+    report = fit_families(workspace, params.training, quiet)
+    known = {
+        name: next(c.vocabulary for c in load_model(workspace.models / name).inputs.columns if c.name == "garage")
+        for name in params.training.families
+    }
+    assert {name for name, garages in known.items() if "abroad" in garages} == {report.chosen}
+    once = fit_families(workspace, params.training.model_copy(update={"refit": False}), quiet)
+    assert once.chosen == report.chosen
+    assert "abroad" not in str(load_model(workspace.models / once.chosen).inputs)
+
+
 def test_the_seed_is_part_of_the_model(tmp_path: Path) -> None:
     workspace, params = toy_workspace(tmp_path, **FOREST)
     digests = {

@@ -28,6 +28,11 @@ def fit_platt(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> Calibrat
     return Calibration(slope=float(slope), intercept=float(intercept))
 
 
+def log_loss(logits: NDArray[np.float64], labels: NDArray[np.int8] | NDArray[np.float64]) -> float:
+    """Return the mean log loss, in nats, of (n_claims,) log-odds."""
+    return float(np.mean(np.logaddexp(0, logits) - labels * logits))
+
+
 def _fit(
     logits: NDArray[np.float64], truth: NDArray[np.float64], start: NDArray[np.float64], free: tuple[bool, bool]
 ) -> NDArray[np.float64]:
@@ -37,8 +42,7 @@ def _fit(
     weights = start[list(free)]
 
     def loss(weights: NDArray[np.float64]) -> float:
-        scores = design @ weights + offset
-        return float(np.mean(np.logaddexp(0, scores) - truth * scores))
+        return log_loss(design @ weights + offset, truth)
 
     for _ in range(NEWTON_STEPS):
         probability = 1 / (1 + np.exp(-np.clip(design @ weights + offset, -500, 500)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fraud_ml.training.calibrate import SLOPES, fit_platt
+from fraud_ml.models.calibrate import SLOPES, fit_platt
 
 
 def drawn(slope: float, intercept: float, rows: int = 20_000) -> tuple[np.ndarray, np.ndarray]:

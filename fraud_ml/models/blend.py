@@ -1,0 +1,93 @@
+"""A weighted mean of other families' log-odds, as one model; the weights are those that fit validation best."""
+
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_ml.models.calibrate import fit_platt, log_loss
+from fraud_ml.models.family import Calibration, Examples, Family, Progress
+from fraud_ml.models.inputs import Columns, Inputs
+from fraud_ml.models.saved_model import Graph, answer_graph, export_graph, open_graph
+from fraud_ml.models.tensorflow_runtime import tf
+from fraud_ml.params import BlendParams
+
+
+class BlendGraph(tf.Module):
+    """The parts' graphs and the weight of each. Implements `saved_model.Graph`."""
+
+    def __init__(self, parts: list[Graph], weights: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.parts, self.shares = parts, weights
+
+    def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.add_n([share * part(columns) for part, share in zip(self.parts, self.shares, strict=True)])
+
+
+class Blend:
+    """Fitted models, joined. Implements `family.Family`, but is joined from fitted parts instead of fitted."""
+
+    is_drawn = True  # by its parts
+
+    def __init__(self, inputs: Inputs, parts: Mapping[str, Family], weights: NDArray[np.float32]) -> None:
+        self.inputs = inputs
+        self.parts = {name: part for (name, part), share in zip(parts.items(), weights, strict=True) if share > 0}
+        self.shares = weights[weights > 0]
+        graphs = [part.graph for part in self.parts.values()]  # type: ignore[attr-defined]  # TensorFlow's have one
+        self.graph = BlendGraph(graphs, self.shares)
+
+    @classmethod
+    def join(
+        cls,
+        inputs: Inputs,
+        parts: Mapping[str, Family],
+        validation: Examples,
+        params: BlendParams,
+        *,
+        progress: Progress,
+    ) -> Self:
+        """Return the blend whose calibrated log loss on `validation` is lowest; among equals, the first part's most.
+
+        Weights are multiples of 1/steps. Log loss sees every claim, so it chooses more calmly than average precision.
+        """
+        logits = np.stack([part.logits(validation.columns) for part in parts.values()])
+        tried = {shares: _loss(np.array(shares) @ logits, validation.labels) for shares in _shares(params, len(parts))}
+        best = min(tried, key=lambda shares: round(tried[shares], 9))
+        said = ", ".join(f"{share:.2f} {name}" for name, share in zip(parts, best, strict=True))
+        progress(f"{said}: validation log loss {tried[best]:.4f}")
+        return cls(inputs, parts, np.array(best, np.float32))
+
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
+        """Refit the parts; their weights stay."""
+        parts = {name: part.refit(inputs, train, progress=progress) for name, part in self.parts.items()}
+        return type(self)(inputs, parts, self.shares)
+
+    def logits(self, columns: Columns) -> NDArray[np.float64]:
+        return answer_graph(self.graph, columns)
+
+    def weights(self) -> Iterator[tuple[str, NDArray]]:
+        yield "shares", self.shares
+        for name, part in self.parts.items():
+            for learned, weight in part.weights():
+                yield f"{name}/{learned}", weight
+
+    def export(self, folder: Path, calibration: Calibration) -> None:
+        export_graph(self.graph, folder, self.inputs, calibration)
+
+    @classmethod
+    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+        return open_graph(folder, inputs)
+
+
+def _shares(params: BlendParams, parts: int) -> list[tuple[float, ...]]:
+    """Return every way to deal `steps` equal shares to the parts, the first part's most first."""
+    dealt = product(range(params.steps, -1, -1), repeat=parts)
+    return [tuple(count / params.steps for count in counts) for counts in dealt if sum(counts) == params.steps]
+
+
+def _loss(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
+    found = fit_platt(logits, labels)
+    return log_loss(found.slope * logits + found.intercept, labels)

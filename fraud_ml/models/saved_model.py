@@ -1,0 +1,87 @@
+"""The one form in which TensorFlow models are stored: raw text and numbers in, a calibrated probability out, one graph.
+
+Whatever a claim goes through at serving is in the exported SavedModel, so nothing can be computed otherwise there. It
+loads and answers without this package.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_ml.models.family import Calibration
+from fraud_ml.models.inputs import Columns, Inputs
+from fraud_ml.models.tensorflow_runtime import tf
+
+SAVED_MODEL = "saved_model"
+SIGNATURE = "serving_default"
+BATCH = 4096  # claims answered at once
+
+
+class Graph(Protocol):
+    """What a family computes with: a tf.Module that holds everything it reads."""
+
+    def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Return (n,) float32 log-odds of {column: (n,) string or float32}."""
+
+
+def answer_graph(graph: Graph, columns: Columns) -> NDArray[np.float64]:
+    """Return (n_claims,) log-odds, a batch at a time."""
+    rows = len(next(iter(columns.values())))
+    parts = [
+        graph({name: tf.constant(values[start : start + BATCH]) for name, values in columns.items()}).numpy()
+        for start in range(0, rows, BATCH)
+    ]
+    return np.concatenate([np.zeros(0), *parts]).astype(np.float64)
+
+
+def export_graph(graph: Graph, folder: Path, inputs: Inputs, calibration: Calibration) -> None:
+    """Write the graph with its calibration into `folder`; `open_graph` answers as it did."""
+    scoring = tf.Module()
+    scoring.graph = graph
+    named = signature_names(inputs)
+
+    def answer(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = graph({name: given[argument] for name, argument in named.items()})
+        return {"probability": tf.sigmoid(calibration.slope * logits + calibration.intercept)}
+
+    kinds = {column.name: tf.string if column.is_category else tf.float32 for column in inputs.columns}
+    taken = {argument: tf.TensorSpec([None], kinds[name], name=argument) for name, argument in named.items()}
+    signature = tf.function(answer).get_concrete_function(**taken)
+    tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures={SIGNATURE: signature})
+    # optional, and with a random id the only part whose bytes differ between equal runs; the manifest says more
+    (folder / SAVED_MODEL / "fingerprint.pb").unlink(missing_ok=True)
+
+
+def open_graph(folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    """Return the exported graph as a function of columns to (n_claims,) calibrated probabilities."""
+    loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
+    signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
+
+    def answer(columns: Columns) -> NDArray[np.float64]:
+        rows = len(columns[inputs.names[0]])
+        parts = [
+            signature(**{arg: tf.constant(columns[name][start : start + BATCH]) for name, arg in named.items()})
+            for start in range(0, rows, BATCH)
+        ]
+        return np.concatenate([part["probability"].numpy() for part in parts]).astype(np.float64)
+
+    answer.keeps = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
+    return answer
+
+
+def signature_names(inputs: Inputs) -> dict[str, str]:
+    """Return the signature's argument for each column: its own name, made a word where it is none, and told apart.
+
+    TensorFlow takes only words as arguments, and would rename `claim amount` by itself.
+    """
+    named: dict[str, str] = {}
+    for name in inputs.names:
+        word = re.sub(r"\W", "_", name, flags=re.ASCII)
+        word = word if word[:1].isalpha() else f"column_{word}"
+        taken = set(named.values())
+        named[name] = next(w for w in (word, *(f"{word}_{n}" for n in range(2, len(taken) + 3))) if w not in taken)
+    return named

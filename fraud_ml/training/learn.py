@@ -1,0 +1,103 @@
+"""Learn from two windows: fit every configured family, calibrate, and choose the one that ranks validation best."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fraud_ml.contract import Column
+from fraud_ml.errors import BadInput
+from fraud_ml.models.calibrate import fit_platt
+from fraud_ml.models.catalogue import fit_family
+from fraud_ml.models.family import Calibration, Examples, Family, Progress
+from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
+from fraud_ml.models.ranking import average_precision
+from fraud_ml.params import TrainingParams
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted family, what it takes, what turns its log-odds into probabilities, and how well it ranks validation."""
+
+    name: str
+    model: Family
+    inputs: Inputs
+    calibration: Calibration
+    validation_average_precision: float
+
+    def again(self, inputs: Inputs, both: "pd.DataFrame", progress: Progress) -> "Trained":
+        """Return it fitted to both windows. The calibration stays: claims that a model learned from cannot give one."""
+        progress(f"{self.name}: learning again from {len(both):,} claims")
+        model = self.model.refit(inputs, _examples(both, inputs), progress=partial(_tell_of, self.name, progress))
+        return replace(self, model=model, inputs=inputs)
+
+
+def learn(
+    train: "pd.DataFrame",
+    validation: "pd.DataFrame",
+    features: Sequence[Column],
+    params: TrainingParams,
+    progress: Progress,
+) -> tuple[str, dict[str, Trained]]:
+    """Return the chosen family's name, and each of `params.families` as trained, in their order.
+
+    Frames hold the features and `label` of {0, 1}; `validation` is later. With `params.refit` the chosen one learns
+    again from both: the latest claims are the most like those to come. Ties go to the family that params name first.
+    Raises BadInput when a window holds one class only, or a column cannot be learned from.
+    """
+    inputs = describe_inputs(train, features)
+    examples, later = _examples(train, inputs), _examples(validation, inputs)
+    for window, found in (("train", examples), ("validation", later)):
+        _require_both_classes(window, found)
+    trained: dict[str, Trained] = {}
+    fitted: dict[str, Family] = {}
+    for name in params.families:
+        trained[name] = _fit_and_calibrate(name, inputs, examples, later, params, progress, fitted)
+    chosen = max(trained, key=lambda name: trained[name].validation_average_precision)
+    if params.refit:
+        import pandas as pd
+
+        both = pd.concat([train, validation], ignore_index=True)
+        trained[chosen] = trained[chosen].again(describe_inputs(both, features), both, progress)
+    return chosen, trained
+
+
+def _fit_and_calibrate(
+    name: str,
+    inputs: Inputs,
+    train: Examples,
+    validation: Examples,
+    params: TrainingParams,
+    progress: Progress,
+    fitted: dict[str, Family],
+) -> Trained:
+    """Fit one family on `train`, and see on the later `validation` how well it ranks and what its log-odds mean."""
+    tell = partial(_tell_of, name, progress)
+    tell(f"learning from {len(train.labels):,} claims")
+    model = fit_family(name, inputs, train, validation, params, progress=tell, fitted=fitted)
+    logits = model.logits(validation.columns)
+    reached = round(average_precision(validation.labels, logits), 6)
+    tell(f"average precision {reached:.3f} on validation")
+    return Trained(name, model, inputs, fit_platt(logits, validation.labels), reached)
+
+
+def _tell_of(name: str, progress: Progress, line: str) -> None:
+    progress(f"{name}: {line}")
+
+
+def _examples(frame: "pd.DataFrame", inputs: Inputs) -> Examples:
+    return Examples(read_columns(frame, inputs), frame["label"].to_numpy())
+
+
+def _require_both_classes(name: str, examples: Examples) -> None:
+    positives = int(examples.labels.sum())
+    if positives in (0, len(examples.labels)):
+        raise BadInput(
+            f"the {name} window holds one class only",
+            expected="confirmed and cleared claims",
+            arrived=f"{positives} frauds in {len(examples.labels)} claims",
+            next_step="choose other windows in params.yaml",
+        )
