@@ -75,6 +75,17 @@ class Suite:
     content: Mapping[str, Any]
     rules: tuple[Rule, ...]
 
+    @property
+    def declared(self) -> dict[str, frozenset[str]]:
+        """Return for each column the texts that a rule lists as its values."""
+        listed = [rule for rule in self.rules if rule.type == "expect_column_values_to_be_in_set"]
+        return {
+            name: frozenset().union(
+                *(map(str, rule.kwargs.get("value_set") or ()) for rule in listed if name in rule.columns)
+            )
+            for name in dict.fromkeys(name for rule in listed for name in rule.columns)
+        }
+
     def refuse(self, index: int, what: str, **facts: Any) -> BadInput:
         return BadInput(f"{self.path}: expectations[{index}]: {what}", index=index, **facts)
 
