@@ -55,11 +55,21 @@ class Evidence:
             if described and column.kind in kinds and column.name in self.whole.columns:
                 yield column
 
-    def compared(self, name: str, *, settled: bool = True) -> Iterator[Compared]:
-        """Yield the column's months that can be compared. A known change starts the column's history anew.
+    def compared(self, name: str, *, settled: bool = True) -> tuple[Compared, ...]:
+        """Return the column's months that can be compared. A known change starts the column's history anew.
 
         settled: of a column kept for people, only the mature months: until then it follows the claim's handling.
         """
+        asked = (name, settled)
+        if asked not in self._compared:  # several rules look at the same months
+            self._compared[asked] = tuple(self._compare(name, settled=settled))
+        return self._compared[asked]
+
+    @cached_property
+    def _compared(self) -> dict[tuple[str, bool], tuple[Compared, ...]]:
+        return {}
+
+    def _compare(self, name: str, *, settled: bool) -> Iterator[Compared]:
         since = max((c.since for c in self.contract.checks.known_changes if c.column == name), default=date.min)
         unsettled = settled and self.contract.column(name).role is Role.CONTEXT
         months = [month for month in self.complete if first_of(month) >= since and name in self.months[month].columns]

@@ -22,7 +22,7 @@ class ColumnProfile:
 
     counts: text -> rows for categories, bucket -> rows for numbers, day since 1970 -> rows for timestamps (all as
     text); None for text of many values, which is told by `lengths` (characters -> rows) alone.
-    positives: the same, among the claims labelled positive.
+    positives: the same, among the claims labelled positive. midnights: timestamps without an hour.
     """
 
     kind: Kind
@@ -30,6 +30,7 @@ class ColumnProfile:
     counts: Mapping[str, int] | None
     lengths: Mapping[str, int] = field(default_factory=dict)
     positives: Mapping[str, int] = field(default_factory=dict)
+    midnights: int = 0
 
     @property
     def lengths_of_text(self) -> Mapping[str, int]:
@@ -79,7 +80,8 @@ def _merge_columns(parts: list[ColumnProfile]) -> ColumnProfile:
         counts = None
     lengths = _added(part.lengths_of_text for part in parts) if counts is None else {}
     positives = {} if counts is None else _added(part.positives for part in parts)
-    return ColumnProfile(parts[0].kind, sum(part.known for part in parts), counts, lengths, positives)
+    midnights = sum(part.midnights for part in parts)
+    return ColumnProfile(parts[0].kind, sum(part.known for part in parts), counts, lengths, positives, midnights)
 
 
 def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

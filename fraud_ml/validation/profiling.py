@@ -170,13 +170,17 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: set[str]) -> dict[str, di
         }[kind]
         counts: dict[str, dict[str, int]] = {month: {} for month in found}
         positives: dict[str, dict[str, int]] = {month: {} for month in found}
+        midnight = f"{column} = date_trunc('day', {column})" if kind is Kind.TIMESTAMP else "false"
         query = (
-            f"SELECT __month, CAST({counted} AS VARCHAR) AS value, count(*), count(*) FILTER (WHERE __positive)"
+            f"SELECT __month, CAST({counted} AS VARCHAR) AS value, count(*), count(*) FILTER (WHERE __positive),"
+            f" count(*) FILTER (WHERE {midnight})"
             f" FROM claims WHERE {column} IS NOT NULL GROUP BY ALL ORDER BY value"
         )
         known = dict.fromkeys(found, 0)
-        for month, value, rows, positive in duck.execute(query).fetchall():
+        midnights = dict.fromkeys(found, 0)
+        for month, value, rows, positive, midnight_rows in duck.execute(query).fetchall():
             known[month] += rows
+            midnights[month] += midnight_rows
             if value is not None:  # else infinite: it is known, and in no bucket
                 counts[month][value] = rows
                 if positive:
@@ -186,7 +190,7 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: set[str]) -> dict[str, di
             if is_long:
                 told = ColumnProfile(kind, known[month], None, counts[month])
             else:
-                told = ColumnProfile(kind, known[month], counts[month], {}, positives[month])
+                told = ColumnProfile(kind, known[month], counts[month], {}, positives[month], midnights[month])
             found[month]["columns"][name] = told
     return found
 

@@ -17,6 +17,7 @@ from fraud_ml.errors import BadInput
 SUITE_FILE = "suite.json"
 SNAPSHOT_TIMES = ("event_time", "recorded_at")  # computed by the contract's expressions, beside its columns
 _CODE = re.compile(r"GX\d{3}")
+_NEARLY_ALL = 0.9  # a set that fewer values need to be in is no domain
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,12 @@ class Suite:
 
     @property
     def declared(self) -> dict[str, frozenset[str]]:
-        """Return for each column the texts that a rule lists as its values."""
-        listed = [rule for rule in self.rules if rule.type == "expect_column_values_to_be_in_set"]
+        """Return for each column with a domain the texts that its rules list."""
+        listed = [
+            rule
+            for rule in self.rules
+            if rule.type == "expect_column_values_to_be_in_set" and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL
+        ]
         return {
             name: frozenset().union(
                 *(map(str, rule.kwargs.get("value_set") or ()) for rule in listed if name in rule.columns)

@@ -63,8 +63,10 @@ RULES = (
     ),
     Rule("DATA132", "Numbers are in the unit of before", "quartiles that stay where they were", numbers.unit_changed),
     Rule("DATA133", "No number is far beyond all others", "nothing far beyond the column's rest", numbers.outliers),
+    Rule("DATA134", "The middle of a number's range stays", "a median within a tenth of before", numbers.middle_moved),
     Rule("DATA145", "A category is written in one way", "one spelling, whatever the case", spelling.other_case),
     Rule("DATA146", "Texts of many values are as long as before", "no shorter text than before", spelling.shortened),
+    Rule("DATA152", "Times keep their hour", "as few times at midnight as before", completeness.hours_lost),
     Rule(
         "DATA161",
         "No claim is told again under another key",

@@ -48,7 +48,7 @@ def unseen(evidence: Evidence) -> Iterator[Broken]:
 
 def _unseen(evidence: Evidence, name: str) -> Iterator[Broken]:
     declared = evidence.declared.get(name, frozenset())
-    for moved in _moves(evidence, name):
+    for moved in _moves(evidence, name, settled=False):
         pair = moved.pair
         rows = sum(count for value, count in moved.came.items() if value not in declared)
         if not rows or _renames(moved):
@@ -94,9 +94,9 @@ def _renames(moved: _Moved) -> bool:
     return any(moved.heir_of(value) == "renamed" for value in moved.went)
 
 
-def _moves(evidence: Evidence, name: str) -> Iterator[_Moved]:
+def _moves(evidence: Evidence, name: str, *, settled: bool = True) -> Iterator[_Moved]:
     known: set[str] = set()
-    for pair in evidence.compared(name):
+    for pair in evidence.compared(name, settled=settled):
         if not pair.now.counts or not pair.before.counts:
             continue
         season = (pair.season.counts or {}) if pair.season is not None else {}

@@ -31,6 +31,23 @@ def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
             yield Broken(told, name, pair.month, missing, share, warns=gap < _STOPS, size=gap)
 
 
+def hours_lost(evidence: Evidence) -> Iterator[Broken]:
+    """Break where timestamps that had an hour have none, beyond chance."""
+    for column in evidence.contract.columns:
+        if column.kind is Kind.TIMESTAMP and column.name in evidence.whole.columns:
+            yield from worst(_hours_lost(evidence, column.name))
+
+
+def _hours_lost(evidence: Evidence, name: str) -> Iterator[Broken]:
+    for pair in evidence.compared(name, settled=False):
+        rows = pair.now.midnights
+        gap = share_gap(rows, pair.now.known, pair.before.midnights, pair.before.known)
+        if gap >= _WARNS:
+            share, before = rows / pair.now.known, pair.before.midnights / pair.before.known
+            told = f"{rows:,} of {pair.now.known:,} times are midnight ({share:.2%}), before {before:.2%}"
+            yield Broken(told, name, pair.month, rows, share, warns=gap < _STOPS, size=gap)
+
+
 def constant(evidence: Evidence) -> Iterator[Broken]:
     """Break where a column that varied has one value; features stop, columns kept for people warn."""
     for column in evidence.columns(Kind.CATEGORY, Kind.NUMBER):

@@ -1,7 +1,8 @@
 """Do labels arrive, mean what they meant, and leave the features and keys to say something of their own?"""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from fraud_ml.contract import Kind
 from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MONTHS_BEFORE, Evidence
@@ -64,7 +65,7 @@ def _swapped(evidence: Evidence, column: str) -> Iterator[Broken]:
         now = evidence.months[month]
         if now.labelled < ENOUGH_ROWS:
             continue
-        others = merge(evidence.months[one] for one in evidence.complete if one != month)
+        others = _labels(evidence, [one for one in evidence.complete if one != month])
         if not others.labelled:
             continue
         share, usual = now.positive / now.labelled, others.positive / others.labelled
@@ -127,4 +128,9 @@ def _mature(evidence: Evidence) -> Iterator[tuple[str, Profile, Profile]]:
         earlier = months[max(0, place - MONTHS_BEFORE) : place]
         now = evidence.months[month]
         if len(earlier) >= ENOUGH_MONTHS and now.rows >= ENOUGH_ROWS:
-            yield month, now, merge(evidence.months[one] for one in earlier)
+            yield month, now, _labels(evidence, earlier)
+
+
+def _labels(evidence: Evidence, months: Sequence[str]) -> Profile:
+    """Return the months' rows and labels, without their columns."""
+    return merge(replace(evidence.months[month], columns={}) for month in months)

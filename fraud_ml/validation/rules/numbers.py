@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
-from fraud_ml.validation.profile import BUCKETS_PER_E, quantile
+from fraud_ml.validation.profile import BUCKETS_PER_E, ColumnProfile, quantile
 from fraud_ml.validation.rules.broken import Broken, worst
-from fraud_ml.validation.shifts import Shift, stability_index
+from fraud_ml.validation.shifts import Shift, Z, stability_index
 
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
 _BINS = 10
@@ -16,6 +16,7 @@ _FACTOR = math.log(1.8)  # a smaller factor between units is drift
 _TOGETHER = 0.25  # the quartiles' logarithms of the factor differ by no more
 _ENOUGH_ROWS = 100  # below, a quartile may tell one claim's value, and tails are not known
 _FAR = 4.0  # the fence: so many times as far from the median as the nine-tenths quantile, on the scale of logarithms
+_MOVED = 0.1  # logarithm by which a median moved at least; half of it warns
 _FEW, _FEW_SHARE = 5, 0.001  # fewer rows beyond the fence only warn
 
 
@@ -64,6 +65,40 @@ def _factor(pair: Compared) -> float | None:
         moved.append((abs(a) - abs(b)) / BUCKETS_PER_E)
     same_way = all(step > _FACTOR for step in moved) or all(step < -_FACTOR for step in moved)
     return moved[1] if same_way and max(moved) - min(moved) <= _TOGETHER else None
+
+
+def middle_moved(evidence: Evidence) -> Iterator[Broken]:
+    """Break where the median moved by a tenth at least, beyond chance, against the months before and the season.
+
+    The logarithm of a sample's median has a standard error of 1.2533 s/√n for a normal sample, with s taken as the
+    quartiles' distance / 1.349. Source: Kendall and Stuart, The Advanced Theory of Statistics, volume 1.
+    """
+    for column in evidence.columns(Kind.NUMBER):
+        yield from worst(_middle_moved(evidence, column.name, warns=column.role is not Role.FEATURE))
+
+
+def _middle_moved(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
+    for pair in evidence.compared(name):
+        found = [_move(pair.now, pair.before)]
+        if pair.season is not None:
+            found.append(_move(pair.now, pair.season))
+        least = min(abs(step) - width for step, width in found)
+        if least > _MOVED / 2 and len({step > 0 for step, _ in found}) == 1:
+            told = f"the median is {math.exp(found[0][0]):.2f} times that of before"
+            yield Broken(told, name, pair.month, pair.now.known, warns=warns or least <= _MOVED, size=least)
+
+
+def _move(now: ColumnProfile, before: ColumnProfile) -> tuple[float, float]:
+    """Return the medians' difference as a logarithm, and how far chance moves it; (0, 0) where it does not exist."""
+    if not now.counts or not before.counts or min(now.known, before.known) < _ENOUGH_ROWS:
+        return 0.0, 0.0
+    quartiles = [[quantile(one.counts or {}, share) for share in (0.25, 0.5, 0.75)] for one in (now, before)]
+    if min(low for low, _, _ in quartiles) <= 0:
+        return 0.0, 0.0
+    width = 0.0
+    for one, (low, _, high) in zip((now, before), quartiles, strict=True):
+        width += (1.2533 * max(high - low, 1) / 1.349) ** 2 / one.known
+    return (quartiles[0][1] - quartiles[1][1]) / BUCKETS_PER_E, (Z * math.sqrt(width) + 1) / BUCKETS_PER_E
 
 
 def outliers(evidence: Evidence) -> Iterator[Broken]:

@@ -86,12 +86,22 @@ _DATES = (
     "Dates can be",
     "declare an earlier `checks: {earliest: …}` in contract.yaml, or correct the source's default dates",
 )
-CODES = frozenset({*(mark.code for mark in MARKS), _DATES[0]})
+_DOMAIN = (
+    "DATA125",
+    "Categories are declared",
+    "correct these claims at their source, or add the new category to suite.json and schema.pbtxt",
+)
+_CODES = (*(mark.code for mark in MARKS), _DOMAIN[0], _DATES[0])
 
 
 def row_rules(contract: Contract, declared: Mapping[str, frozenset[str]]) -> tuple[RowRule, ...]:
     """Return the rules of rows over the contract's columns, text that is declared counting as right."""
-    return (*_of_text(contract, declared), *_of_dates(contract), *map(_of_sense, contract.checks.sense))
+    return (
+        *_of_text(contract, declared),
+        *_of_domains(contract, declared),
+        *_of_dates(contract),
+        *map(_of_sense, contract.checks.sense),
+    )
 
 
 def row_findings(
@@ -105,7 +115,7 @@ def row_findings(
 
     examples: a rule's name -> digests of the keys of some rows that break it.
     """
-    for code in (*(mark.code for mark in MARKS), _DATES[0], *(rule.code for rule in contract.checks.sense)):
+    for code in (*_CODES, *(rule.code for rule in contract.checks.sense)):
         mine = [rule for rule in rules if rule.code == code]
         asked = [rule for rule in mine if rule.name in found.broken]
         for rule in mine:
@@ -163,6 +173,24 @@ def _of_text(contract: Contract, declared: Mapping[str, frozenset[str]]) -> Iter
                 mark.broken.replace("COLUMN", name) + allowed,
                 mark.expected,
                 mark.next_step,
+                of_text=True,
+            )
+
+
+def _of_domains(contract: Contract, declared: Mapping[str, frozenset[str]]) -> Iterator[RowRule]:
+    code, title, next_step = _DOMAIN
+    for column in contract.columns:
+        known = declared.get(column.name)
+        if known and column.kind is Kind.CATEGORY and column.role is not Role.LABEL:
+            name = quoted(column.name)
+            yield RowRule(
+                code,
+                title,
+                Severity.QUARANTINE,
+                column.name,
+                f"{name} NOT IN ({', '.join(map(text, sorted(known)))})",
+                f"one of the {len(known)} values that suite.json lists",
+                next_step,
                 of_text=True,
             )
 

@@ -31,11 +31,11 @@ def other_case(evidence: Evidence) -> Iterator[Broken]:
 
 
 def shortened(evidence: Evidence) -> Iterator[Broken]:
-    """Break where text of many values is shorter than any before: leading zeros were lost, or text was cut."""
+    """Break where text is shorter than any before: leading zeros were lost, or text was cut."""
     for column in evidence.contract.columns:
         is_told_by_length = column.kind is Kind.CATEGORY and column.role in (Role.KEY, Role.CONTEXT, Role.FEATURE)
         profile = evidence.whole.columns.get(column.name)
-        if is_told_by_length and profile is not None and profile.counts is None:
+        if is_told_by_length and profile is not None:
             yield from worst(_shortened(evidence, column.name))
 
 

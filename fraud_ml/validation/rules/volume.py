@@ -7,6 +7,7 @@ from fraud_ml.validation.evidence import ENOUGH_MONTHS, Evidence, end_of, next_m
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import count_gap
 
+_STRAYS = 0.01  # share of rows in the earliest months that are dated wrongly, or before the insurer kept a log
 _MONTHS = 6  # of which the median is what is usual: growth within half a year is not news
 
 
@@ -22,7 +23,7 @@ def _unusual(evidence: Evidence) -> Iterator[Broken]:
     if not evidence.complete:
         return
     counts: dict[str, int] = {}
-    month = evidence.complete[0]
+    month = _first_usual(evidence)
     while end_of(month) <= evidence.as_of:
         counts[month] = evidence.months[month].rows if month in evidence.months else 0
         month = next_month(month)
@@ -39,6 +40,16 @@ def _unusual(evidence: Evidence) -> Iterator[Broken]:
         many = all(rows > one * 2 for one in usual)
         if (few or many) and all(count_gap(rows, one) for one in usual):
             yield _broken(month, rows, usual, rows / max(usual[0], 1))
+
+
+def _first_usual(evidence: Evidence) -> str:
+    """Return the first month that is not among the stray ones at the beginning."""
+    seen = 0
+    for month in evidence.complete:
+        seen += evidence.months[month].rows
+        if seen > _STRAYS * evidence.whole.rows:
+            return month
+    return evidence.complete[-1]
 
 
 def _broken(month: str, rows: int, usual: list[float], ratio: float) -> Broken:

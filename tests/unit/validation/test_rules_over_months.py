@@ -32,6 +32,9 @@ def claims(make_claims):
         paid_eur=0.0,
         police_report=np.where(draw.random(ROWS) < 0.3, "yes", "no"),
     )
+    frame["accident_date"] += pd.to_timedelta(draw.integers(0, 3_600, ROWS), unit="s")
+    frame["event_time"] = frame["accident_date"]
+    frame[["reported_date", "recorded_at"]] += pd.Timedelta(days=1)
     frame["claim_amount_eur"] = frame["claim_amount"].round(2)
     for name, words in (("cover", ["liability", "partial"]), ("sales_channel", ["agent", "online"])):
         frame[name] = np.array(words)[draw.integers(0, 2, ROWS)]
@@ -114,8 +117,10 @@ FAULTS = (
     Fault("DATA132", "vehicle_value_eur", setting("vehicle_value_eur", lambda v: v / 1000)),
     Fault("DATA133", "claim_amount_eur", setting("claim_amount_eur", some(0.05, 9e7)), None),
     Fault("DATA133", "vehicle_value_eur", setting("vehicle_value_eur", some(0.05, -9e3)), None),
+    Fault("DATA134", "claim_amount_eur", setting("claim_amount_eur", lambda v: v * 1.8)),
     Fault("DATA145", "vehicle_make", setting("vehicle_make", lambda v: v.replace("ibis", "Ibis")), None),
     Fault("DATA146", "policy_id", setting("policy_id", lambda v: v.str.replace("P-00", "P-"))),
+    Fault("DATA152", "accident_date", setting("accident_date", lambda v: v.dt.floor("D"))),
     Fault(
         "DATA161",
         None,
@@ -195,13 +200,14 @@ def test_text_that_nobody_meant_sets_its_row_aside(motor, make_claims, code, tex
 def test_a_spelling_that_is_declared_is_no_placeholder(motor, make_claims):
     claims = make_claims(40)
     claims.loc[7, "region"] = "unknown"
-    rules = row_rules(motor, {"region": frozenset({"unknown"})})
+    rules = row_rules(motor, {"region": frozenset({"north", "south", "unknown"})})
     assert not profile_months(claims, motor, rules).rows
 
 
 @pytest.mark.parametrize(
     ("code", "columns"),
     [
+        ("DATA125", {"region": "centre"}),
         ("SENSE001", {"reported_date": pd.Timestamp("2023-05-05")}),
         ("SENSE002", {"paid_eur": 9e5}),
         ("SENSE003", {"currency": "EUR", "claim_amount": 3.0}),
