@@ -49,7 +49,10 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What one rule found. `count` and `share` are of rows; texts never carry a claim's values."""
+    """What one rule found. `count` and `share` are of rows; texts never carry a claim's values.
+
+    `partition` is the event month (YYYY-MM) that is worst; `examples` are SHA-256 digests of claim keys.
+    """
 
     code: str
     title: str
@@ -61,6 +64,8 @@ class Finding:
     count: int | None = None
     share: float | None = None
     next_step: str = ""
+    partition: str | None = None
+    examples: tuple[str, ...] = ()
 
     @property
     def stops(self) -> bool:

@@ -4,9 +4,10 @@ One folder under expectations/ is one line of business; its contract.yaml is rea
 """
 
 from collections import Counter
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -185,6 +186,62 @@ class Erasure(Document):
     mentions: dict[str, Mentions] = Field(default_factory=dict)  # columns that name others; pseudonyms too
 
 
+class KnownChange(Document):
+    """A column that rightly means something else from a day on: earlier claims say nothing about later ones."""
+
+    column: str
+    since: date
+    why: str
+
+
+class Sense(Document):
+    """A rule of the trade between columns, judged row by row where all of its columns are known.
+
+    Exactly one of `at_most`, `in_order`, `equal` and `absent` is the rule; `where` says to which rows it applies.
+    """
+
+    code: Annotated[str, Field(pattern=r"^SENSE\d{3}$")]
+    title: str
+    severity: Literal["stop", "quarantine", "warn"]
+    next_step: str = "correct these claims at their source"
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # column -> the texts that it must hold
+    at_most: tuple[str, str] | None = None  # the first number is not above the second times `factor`
+    factor: Annotated[float, Field(gt=0)] = 1.0
+    in_order: Annotated[tuple[str, ...], Field(min_length=2)] | None = None  # none is later, or greater, than the next
+    equal: tuple[str, str] | None = None  # two numbers, to the hundredth
+    absent: str | None = None  # the column holds nothing
+    tolerated_share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of all rows; only where nothing is set aside
+
+    @model_validator(mode="after")
+    def _is_one_rule(self) -> "Sense":
+        if sum(rule is not None for rule in (self.at_most, self.in_order, self.equal, self.absent)) != 1:
+            raise ValueError("exactly one of `at_most`, `in_order`, `equal` and `absent` is the rule")
+        if self.tolerated_share and self.severity == "quarantine":
+            raise ValueError("`tolerated_share` does not go with quarantine: each of its rows is set aside")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that the rule compares or looks at; those of `where` come last."""
+        ruled = (
+            *(self.at_most or ()),
+            *(self.in_order or ()),
+            *(self.equal or ()),
+            *([self.absent] if self.absent else ()),
+        )
+        return (*ruled, *self.where)
+
+
+class Checks(Document):
+    """What our own rules (fraud_ml/validation/rules) cannot know of this dataset."""
+
+    off: dict[str, str] = Field(default_factory=dict)  # a rule's code -> why it does not judge here
+    severity: dict[str, Literal["stop", "warn"]] = Field(default_factory=dict)  # a rule's code -> what it does here
+    earliest: date = date(1980, 1, 1)  # no timestamp of a claim is before
+    known_changes: tuple[KnownChange, ...] = ()
+    sense: tuple[Sense, ...] = ()
+
+
 class Contract(Document):
     """A line of business."""
 
@@ -202,6 +259,7 @@ class Contract(Document):
     group: str | None = None  # the column that names who claims: claims of one claimant are not independent
     amount: str | None = None  # the column that says what a claim costs, in one currency
     slices: tuple[Slice, ...] = ()  # whom the evaluation tells apart
+    checks: Checks = Checks()
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
     @property
@@ -249,6 +307,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
     _check_erasure(path, contract)
     _check_split(path, contract)
     _check_judging(path, contract)
+    _check_checks(path, contract)
     if contract.dataset != dataset:
         raise BadInput(f"{path}: `dataset` differs from its folder", expected=dataset, arrived=contract.dataset)
     return contract
@@ -360,3 +419,33 @@ def _check_judging(path: Path, contract: Contract) -> None:
                 expected=f"kind: {kind}" + ("; a number needs `edges`" if section == "slices" else ""),
                 arrived=arrived,
             )
+
+
+def _check_checks(path: Path, contract: Contract) -> None:
+    """Hold `checks` against the declared columns and their kinds; whether a rule's code exists is not known here."""
+    known = {*contract.names, "event_time", "recorded_at"}
+    kinds = {column.name: column.kind for column in contract.columns}
+    spoken = [("known_changes", change.column) for change in contract.checks.known_changes]
+    spoken += [(rule.code, name) for rule in contract.checks.sense for name in rule.columns]
+    for where, name in spoken:
+        if name not in known:
+            raise BadInput(
+                f"{path}: `checks` ({where}) speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+    for rule in contract.checks.sense:
+        for name in (*(rule.at_most or ()), *(rule.equal or ())):
+            if kinds.get(name) is not Kind.NUMBER:
+                raise BadInput(
+                    f"{path}: {rule.code} compares column `{name}`",
+                    expected="kind: number",
+                    arrived=kinds.get(name, Kind.TIMESTAMP),
+                )
+        if rule.in_order and len({kinds.get(name, Kind.TIMESTAMP) for name in rule.in_order}) > 1:
+            raise BadInput(
+                f"{path}: {rule.code} puts columns of different kinds in order",
+                expected="all numbers, or all timestamps",
+            )
+    twice = [code for code, count in Counter(rule.code for rule in contract.checks.sense).items() if count > 1]
+    if twice:
+        raise BadInput(f"{path}: {twice[0]} is declared twice", next_step="give one of them a free code")

@@ -17,6 +17,7 @@ from fraud_ml.errors import BadInput
 SUITE_FILE = "suite.json"
 SNAPSHOT_TIMES = ("event_time", "recorded_at")  # computed by the contract's expressions, beside its columns
 _CODE = re.compile(r"GX\d{3}")
+_NEARLY_ALL = 0.9  # a set that fewer values need to be in is no domain
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,21 @@ class Suite:
     path: Path
     content: Mapping[str, Any]
     rules: tuple[Rule, ...]
+
+    @property
+    def declared(self) -> dict[str, frozenset[str]]:
+        """Return for each column with a domain the texts that its rules list."""
+        listed = [
+            rule
+            for rule in self.rules
+            if rule.type == "expect_column_values_to_be_in_set" and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL
+        ]
+        return {
+            name: frozenset().union(
+                *(map(str, rule.kwargs.get("value_set") or ()) for rule in listed if name in rule.columns)
+            )
+            for name in dict.fromkeys(name for rule in listed for name in rule.columns)
+        }
 
     def refuse(self, index: int, what: str, **facts: Any) -> BadInput:
         return BadInput(f"{self.path}: expectations[{index}]: {what}", index=index, **facts)

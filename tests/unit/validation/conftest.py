@@ -43,7 +43,8 @@ def make_claims() -> MakeClaims:
 
     def make(rows: int = 400, **columns: object) -> pd.DataFrame:
         number = np.arange(rows)
-        accident = pd.Timestamp("2024-01-01") + pd.to_timedelta(number % 300, unit="D")
+        accident = pd.Timestamp("2024-01-01") + pd.to_timedelta(number * 211 % 366, unit="D")  # each day about as often
+        last = pd.Timestamp("2024-12-31")
         outcome = np.where(number % 3 == 0, np.where(number % 30 == 0, "confirmed", "cleared"), None)
         claims = pd.DataFrame(
             {
@@ -55,8 +56,8 @@ def make_claims() -> MakeClaims:
                 "phone_id": [f"T-{n:06d}" for n in number],
                 "address_id": [f"A-{n:06d}" for n in number],
                 "accident_date": accident,
-                "reported_date": accident + pd.Timedelta(days=1),
-                "recorded_at": accident + pd.Timedelta(days=20),
+                "reported_date": np.minimum(accident + pd.Timedelta(days=1), last),
+                "recorded_at": np.minimum(accident + pd.Timedelta(days=20), last),
                 "event": "closed",
                 "investigation": np.where(number % 3 == 0, "rule", "none"),
                 "outcome": outcome,

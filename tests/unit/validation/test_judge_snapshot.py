@@ -62,7 +62,8 @@ def test_a_crashed_tfdv_alone_rejects(judged, make_claims, silent_tfdv):
 
 def test_accepted_and_quarantined_add_up_to_the_input(judged, make_claims, silent_tfdv):
     claims = make_claims()
-    claims.loc[[3, 9], "claim_amount_eur"] = [0.0, -12.5]
+    for amount in ("claim_amount", "claim_amount_eur", "paid_eur"):
+        claims.loc[[3, 9], amount] = [0.0, -12.5]
     claims.loc[[9, 11], "driver_age_years"] = [3.0, 140.0]
     claims.loc[20, "event_time"] = pd.NaT
     judgement = judged(claims, silent_tfdv)
@@ -86,7 +87,7 @@ def test_too_many_rows_set_aside_reject(judged, make_claims, silent_tfdv):
 
 def test_rows_are_set_aside_by_position_whatever_the_frames_index(judged, make_claims, silent_tfdv):
     claims = make_claims()
-    claims.loc[3, "claim_amount_eur"] = 0.0
+    claims.loc[3, ["claim_amount", "claim_amount_eur", "paid_eur"]] = 0.0
     (entry,) = judged(claims.set_index(claims.index + 1000), silent_tfdv).set_aside
     assert entry.key_digest == hashlib.sha256(b"M-000003").hexdigest()
 

@@ -1,0 +1,118 @@
+"""What our own rules look at: each month's profile beside those that came before it, and what is declared."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+from fraud_ml.contract import Column, Contract, Kind, Role
+from fraud_ml.validation.profile import ColumnProfile, Profile, merge
+from fraud_ml.validation.profiling import NO_MONTH
+
+MONTHS_BEFORE = 12
+ENOUGH_MONTHS = 3  # fewer say nothing about what is usual
+ENOUGH_ROWS = 30  # a month with fewer is not compared
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A column in one month, in the months before it, and a year ago (the same month and its neighbours), if known."""
+
+    month: str
+    now: ColumnProfile
+    rows: int
+    before: ColumnProfile
+    rows_before: int
+    season: ColumnProfile | None
+    rows_season: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The profiles of a snapshot's claims by event month, and what contract and suite declare.
+
+    declared: column -> the texts that its suite allows.
+    """
+
+    contract: Contract
+    as_of: date
+    months: Mapping[str, Profile]
+    declared: Mapping[str, frozenset[str]]
+
+    @cached_property
+    def whole(self) -> Profile:
+        return merge(self.months.values())
+
+    @cached_property
+    def complete(self) -> tuple[str, ...]:
+        """Return the months that were over on the as-of date, oldest first."""
+        return tuple(month for month in sorted(self.months) if month != NO_MONTH and end_of(month) <= self.as_of)
+
+    def columns(self, *kinds: Kind, features_only: bool = False) -> Iterator[Column]:
+        """Yield the declared columns of these kinds that are there and describe a claim: no key, label or time."""
+        for column in self.contract.columns:
+            described = column.role is Role.FEATURE or (column.role is Role.CONTEXT and not features_only)
+            if described and column.kind in kinds and column.name in self.whole.columns:
+                yield column
+
+    def compared(self, name: str, *, settled: bool = True) -> tuple[Compared, ...]:
+        """Return the column's months that can be compared. A known change starts the column's history anew.
+
+        settled: of a column kept for people, only the mature months: until then it follows the claim's handling.
+        """
+        asked = (name, settled)
+        if asked not in self._compared:  # several rules look at the same months
+            self._compared[asked] = tuple(self._compare(name, settled=settled))
+        return self._compared[asked]
+
+    @cached_property
+    def _compared(self) -> dict[tuple[str, bool], tuple[Compared, ...]]:
+        return {}
+
+    def _compare(self, name: str, *, settled: bool) -> Iterator[Compared]:
+        since = max((c.since for c in self.contract.checks.known_changes if c.column == name), default=date.min)
+        unsettled = settled and self.contract.column(name).role is Role.CONTEXT
+        months = [month for month in self.complete if first_of(month) >= since and name in self.months[month].columns]
+        for place, month in enumerate(months):
+            profile = self.months[month]
+            earlier = months[max(0, place - MONTHS_BEFORE) : place]
+            if len(earlier) < ENOUGH_MONTHS or profile.rows < ENOUGH_ROWS or (unsettled and not self.is_mature(month)):
+                continue
+            before, rows_before = self._pooled(name, tuple(earlier))
+            year_ago = tuple(one for one in _a_year_before(month) if one in months)
+            season, rows_season = self._pooled(name, year_ago) if year_ago else (None, 0)
+            yield Compared(month, profile.columns[name], profile.rows, before, rows_before, season, rows_season)
+
+    def is_mature(self, month: str) -> bool:
+        """Say whether the labels of all claims of the month count."""
+        return end_of(month) + timedelta(days=self.contract.label.maturity_days) <= self.as_of
+
+    def _pooled(self, name: str, months: tuple[str, ...]) -> tuple[ColumnProfile, int]:
+        parts = [Profile(self.months[m].rows, {name: self.months[m].columns[name]}) for m in months]
+        pooled = merge(parts)
+        return pooled.columns[name], pooled.rows
+
+
+def first_of(month: str) -> date:
+    return date.fromisoformat(f"{month}-01")
+
+
+def end_of(month: str) -> date:
+    """Return the month's last day."""
+    return (first_of(month) + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+
+def next_month(month: str) -> str:
+    return f"{end_of(month) + timedelta(days=1):%Y-%m}"
+
+
+def _a_year_before(month: str) -> tuple[str, str, str]:
+    """Return the same month of the year before, between its neighbours.
+
+    >>> _a_year_before("2024-01")
+    ('2022-12', '2023-01', '2023-02')
+    """
+    year, number = int(month[:4]), int(month[5:])
+    found = [divmod(12 * (year - 1) + number - 1 + step, 12) for step in (-1, 0, 1)]
+    first, same, last = (f"{y:04d}-{m + 1:02d}" for y, m in found)
+    return first, same, last

@@ -1,0 +1,134 @@
+"""Which categories arrive, and how often. Categories are counted here, and never told."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fraud_ml.contract import Kind, Role
+from fraud_ml.validation.evidence import Compared, Evidence
+from fraud_ml.validation.rules.broken import Broken, worst
+from fraud_ml.validation.shifts import FALSE_ALARM, aligned, share_gap, stability_index
+
+_UNSEEN = 0.01  # share of values never seen before, beyond what was to be expected, that stops
+_USUAL = 0.01  # a category of at least that share before is missed
+_STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
+_ALIKE = 0.3  # a renamed category's share is its share of before, within so much
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What came and went in one month: categories with their rows now, or before."""
+
+    pair: Compared
+    came: dict[str, int]
+    went: dict[str, int]
+
+    def heir_of(self, lost: str) -> str | None:
+        """Return what kind of change explains a category that went: another name, or another category that took it."""
+        pair = self.pair
+        share = self.went[lost] / pair.before.known
+        if any(abs(rows / pair.now.known - share) <= _ALIKE * share for rows in self.came.values()):
+            return "renamed"
+        for value, rows in (pair.now.counts or {}).items():
+            was = (pair.before.counts or {}).get(value, 0)
+            gain = rows / pair.now.known - was / pair.before.known
+            if was and gain >= (1 - _ALIKE) * share and share_gap(rows, pair.now.known, was, pair.before.known) > 0:
+                return "merged"
+        return None
+
+
+def unseen(evidence: Evidence) -> Iterator[Broken]:
+    """Break on values that neither the months before nor the suite know, where there are more of them than usual.
+
+    As many were to be expected as values of before that stood there once: source Good 1953 (Good-Turing).
+    """
+    for column in evidence.columns(Kind.CATEGORY):
+        yield from worst(_unseen(evidence, column.name))
+
+
+def _unseen(evidence: Evidence, name: str) -> Iterator[Broken]:
+    declared = evidence.declared.get(name, frozenset())
+    for moved in _moves(evidence, name, settled=False):
+        pair = moved.pair
+        rows = sum(count for value, count in moved.came.items() if value not in declared)
+        if not rows or _renames(moved):
+            continue
+        once = sum(count == 1 for count in (pair.before.counts or {}).values())
+        gap = share_gap(rows, pair.now.known, once, pair.before.known)
+        told = f"{rows:,} of {pair.now.known:,} rows hold {len(moved.came):,} values of which none was seen before"
+        if gap > 0 or once == 0:
+            yield Broken(told, name, pair.month, rows, rows / pair.now.known, warns=gap < _UNSEEN, size=gap)
+
+
+def vanished(evidence: Evidence) -> Iterator[Broken]:
+    """Break where a usual category is gone, and chance does not explain it; features stop, others warn."""
+    for column in evidence.columns(Kind.CATEGORY):
+        yield from worst(_vanished(evidence, column.name, warns=column.role is not Role.FEATURE))
+
+
+def _vanished(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
+    for moved in _moves(evidence, name):
+        gone = [value for value in moved.went if moved.heir_of(value) is None]
+        if gone:
+            share = sum(moved.went[value] for value in gone) / moved.pair.before.known
+            told = f"{len(gone)} categories are gone that {share:.2%} of the rows had before"
+            yield Broken(told, name, moved.pair.month, None, share, warns=warns, size=share)
+
+
+def renamed(evidence: Evidence) -> Iterator[Broken]:
+    """Break where a category went and another took its rows: under a new name, or one that was there before."""
+    for column in evidence.columns(Kind.CATEGORY):
+        yield from worst(_renamed(evidence, column.name, warns=column.role is not Role.FEATURE))
+
+
+def _renamed(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
+    for moved in _moves(evidence, name):
+        kinds = [kind for value in moved.went if (kind := moved.heir_of(value)) is not None]
+        if kinds:
+            share = sum(moved.went.values()) / moved.pair.before.known
+            told = f"{kinds.count('renamed')} categories seem renamed and {kinds.count('merged')} merged into others"
+            yield Broken(told, name, moved.pair.month, None, share, warns=warns, size=share)
+
+
+def _renames(moved: _Moved) -> bool:
+    return any(moved.heir_of(value) == "renamed" for value in moved.went)
+
+
+def _moves(evidence: Evidence, name: str, *, settled: bool = True) -> Iterator[_Moved]:
+    known: set[str] = set()
+    for pair in evidence.compared(name, settled=settled):
+        if not pair.now.counts or not pair.before.counts:
+            continue
+        season = (pair.season.counts or {}) if pair.season is not None else {}
+        if not known:
+            known = set(pair.before.counts)
+        came = {v: n for v, n in pair.now.counts.items() if v not in pair.before.counts and v not in known}
+        went = {
+            value: rows
+            for value, rows in pair.before.counts.items()
+            if value not in pair.now.counts
+            and rows / pair.before.known >= _USUAL
+            and pair.now.known * math.log1p(-min(rows / pair.before.known, 0.999)) < math.log(FALSE_ALARM)
+            and (pair.season is None or value in season)
+        }
+        known |= set(pair.now.counts)
+        yield _Moved(pair, came, went)
+
+
+def drifted(evidence: Evidence) -> Iterator[Broken]:
+    """Break where shares moved beyond chance against the months before, the season, and not because of either alone."""
+    for column in evidence.columns(Kind.CATEGORY):
+        yield from worst(_drifted(evidence, column.name, warns=column.role is not Role.FEATURE))
+
+
+def _drifted(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
+    for pair in evidence.compared(name):
+        if not pair.now.counts or not pair.before.counts:
+            continue
+        shift = stability_index(*aligned(pair.now.counts, pair.before.counts))
+        beyond = shift.beyond_chance
+        if pair.season is not None and pair.season.counts:
+            beyond = min(beyond, stability_index(*aligned(pair.now.counts, pair.season.counts)).beyond_chance)
+        if beyond > _WARNS:
+            told = f"stability index {shift.index:.2f}, of which chance explains {shift.bound:.2f}"
+            yield Broken(told, name, pair.month, pair.now.known, warns=warns or beyond <= _STOPS, size=beyond)

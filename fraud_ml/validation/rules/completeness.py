@@ -1,0 +1,77 @@
+"""Is each column still filled, with values that vary?"""
+
+import math
+from collections.abc import Iterator
+
+from fraud_ml.contract import Kind, Role
+from fraud_ml.validation.evidence import Compared, Evidence
+from fraud_ml.validation.rules.broken import Broken, worst
+from fraud_ml.validation.shifts import FALSE_ALARM, share_gap
+
+_STOPS, _WARNS = 0.05, 0.02  # by how much the missing share rose at least
+_ENOUGH_ROWS = 1_000  # of which a declared category column holds more than one value
+
+
+def missing_more(evidence: Evidence) -> Iterator[Broken]:
+    """Break where the missing share rose beyond chance, against the months before and the season."""
+    for column in evidence.contract.columns:
+        if column.role is not Role.LABEL and column.name in evidence.whole.columns:
+            yield from worst(_missing(evidence, column.name))
+
+
+def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
+    for pair in evidence.compared(name, settled=False):
+        missing = pair.rows - pair.now.known
+        gap = share_gap(missing, pair.rows, pair.rows_before - pair.before.known, pair.rows_before)
+        if pair.season is not None:
+            gap = min(gap, share_gap(missing, pair.rows, pair.rows_season - pair.season.known, pair.rows_season))
+        if gap >= _WARNS:
+            share, before = missing / pair.rows, 1 - pair.before.known / pair.rows_before
+            told = f"{missing:,} of {pair.rows:,} rows are missing ({share:.2%}), before {before:.2%}"
+            yield Broken(told, name, pair.month, missing, share, warns=gap < _STOPS, size=gap)
+
+
+def hours_lost(evidence: Evidence) -> Iterator[Broken]:
+    """Break where timestamps that had an hour have none, beyond chance."""
+    for column in evidence.contract.columns:
+        if column.kind is Kind.TIMESTAMP and column.name in evidence.whole.columns:
+            yield from worst(_hours_lost(evidence, column.name))
+
+
+def _hours_lost(evidence: Evidence, name: str) -> Iterator[Broken]:
+    for pair in evidence.compared(name, settled=False):
+        rows = pair.now.midnights
+        gap = share_gap(rows, pair.now.known, pair.before.midnights, pair.before.known)
+        if gap >= _WARNS:
+            share, before = rows / pair.now.known, pair.before.midnights / pair.before.known
+            told = f"{rows:,} of {pair.now.known:,} times are midnight ({share:.2%}), before {before:.2%}"
+            yield Broken(told, name, pair.month, rows, share, warns=gap < _STOPS, size=gap)
+
+
+def constant(evidence: Evidence) -> Iterator[Broken]:
+    """Break where a column that varied has one value; features stop, columns kept for people warn."""
+    for column in evidence.columns(Kind.CATEGORY, Kind.NUMBER):
+        warns = column.role is not Role.FEATURE
+        found = list(worst(_constant(evidence, column.name, warns=warns)))
+        whole = evidence.whole
+        counts = whole.columns[column.name].counts
+        if not found and counts is not None and len(counts) == 1 and whole.rows >= _ENOUGH_ROWS:
+            told = f"one value in all {whole.rows:,} rows"
+            declared = len(evidence.declared.get(column.name, ())) > 1
+            found.append(Broken(told, column.name, None, whole.rows, 1.0, warns=warns or not declared))
+        yield from found
+
+
+def _constant(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
+    for pair in evidence.compared(name):
+        if pair.now.counts is None or len(pair.now.counts) != 1 or not pair.before.counts:
+            continue
+        if _chance(pair) < FALSE_ALARM and (pair.season is None or len(pair.season.counts or ()) != 1):
+            told = f"one value in all {pair.now.known:,} rows, before {len(pair.before.counts):,}"
+            yield Broken(told, name, pair.month, pair.now.known, 1.0, warns=warns, size=float(pair.now.known))
+
+
+def _chance(pair: Compared) -> float:
+    """Return the chance that as many rows hold nothing but the most frequent value of before."""
+    most = max((pair.before.counts or {}).values())
+    return math.exp(pair.now.known * math.log(most / pair.before.known))
