@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 
 from fraud_ml.artifacts import FeatureReport, Window, save
 from fraud_ml.contract import Contract, load_contract
@@ -23,6 +24,7 @@ from fraud_ml.features.split import feature_columns
 from fraud_ml.features.windows import REPORT, write_window
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.validation.quarantine import digest_key
+from tests.sealed_motor import expectations_of_sealed_motor
 
 AS_OF = "2024-11-30"
 Run = Callable[..., tuple[int, str, str]]
@@ -30,7 +32,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def contract() -> Contract:
-    return load_contract("motor", PROJECT / "expectations")
+    return load_contract("motor", PROJECT / "expectations").model_copy(update={"erasure": None})
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +52,11 @@ def pinned(contract: Contract, rows: pd.DataFrame, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder: a checkout's expectations, and no server."""
+    """The current folder: a checkout's expectations, with motor's claims in plain, and no server."""
     for name in ("AWS_ENDPOINT_URL", "FRAUD_ML_CLAIMS_URL", "FRAUD_ML_SNAPSHOT_REMOTE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
-    shutil.copytree(PROJECT / "expectations", tmp_path / "expectations")
+    expectations_of_sealed_motor(tmp_path / "expectations", sealed=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -108,10 +110,9 @@ def test_leakcheck_passes_on_an_honest_snapshot(run: Run, pinned: Path) -> None:
 
 def test_leakcheck_exits_2_with_one_sentence_naming_column_and_code(run: Run, pinned: Path, place: Path) -> None:
     contract = place / "expectations" / "motor" / "contract.yaml"
-    text = contract.read_text()
-    leaky = text.replace("{name: event, kind: category, role: context", "{name: event, kind: category, role: feature")
-    assert leaky != text
-    contract.write_text(leaky)
+    content = yaml.safe_load(contract.read_text())
+    next(column for column in content["columns"] if column["name"] == "event")["role"] = "feature"
+    contract.write_text(yaml.safe_dump(content))
     code, out, err = run("leakcheck", "motor", AS_OF, "--claims", 50, "--snapshot", pinned, "--json")
 
     assert code == 2
