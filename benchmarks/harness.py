@@ -1,6 +1,7 @@
 """Run a benchmark and say its figures in one form, so that a program or a page can read any of them.
 
 A benchmark is a module beside this one with `run(quick: bool) -> Figures`; its docstring says what is measured and how.
+One that knows several datasets has DATASETS, whose keys are their names, and `run(quick: bool, dataset: str)`.
 """
 
 import importlib
@@ -49,13 +50,24 @@ def names() -> list[str]:
     return sorted(path.stem for path in PLACE.glob("*.py") if path.stem != "harness" and path.stem[0] != "_")
 
 
-def measure(name: str, *, quick: bool) -> dict[str, Any]:
-    """Run one benchmark and return its report in the form every reader expects."""
+def datasets(name: str) -> list[str | None]:
+    """Return the datasets that a benchmark knows; [None] where it has its own."""
     if name not in names():
         raise BadInput(f"no benchmark is called `{name}`", expected=f"one of {', '.join(names())}")
-    figures: Figures = importlib.import_module(f"benchmarks.{name}").run(quick=quick)
+    return list(getattr(importlib.import_module(f"benchmarks.{name}"), "DATASETS", [None]))
+
+
+def measure(name: str, *, quick: bool, dataset: str | None = None) -> dict[str, Any]:
+    """Run one benchmark and return its report in the form every reader expects."""
+    known = datasets(name)
+    if dataset not in known:
+        expected = ", ".join(one for one in known if one) or "none"
+        raise BadInput(f"`{name}` is not measured on dataset `{dataset}`", expected=expected)
+    chosen = {} if dataset is None else {"dataset": dataset}
+    figures: Figures = importlib.import_module(f"benchmarks.{name}").run(quick=quick, **chosen)
     return {
         "benchmark": name,
+        **chosen,
         "quick": quick,
         "machine": machine(),
         "versions": {package: version(package) for package in _VERSIONS},
@@ -98,7 +110,7 @@ def in_turns(runs: int, **contenders: Callable[[], object]) -> dict[str, list[fl
 def keep(report: dict[str, Any]) -> Path:
     """Write a report where `write_page` finds it."""
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{report['benchmark']}.json"
+    path = RESULTS / f"{_title(report).replace(' --dataset ', '-')}.json"
     path.write_text(json.dumps(report, indent=2) + "\n")
     return path
 
@@ -115,7 +127,7 @@ def write_page() -> Path:
         report = json.loads(path.read_text())
         about = (importlib.import_module(f"benchmarks.{report['benchmark']}").__doc__ or "").strip()
         host = report["machine"]
-        lines += [f"## {report['benchmark']}", "", about, ""]
+        lines += [f"## {_title(report)}", "", about, ""]
         lines += [
             f"Machine: {host['cpu']}, {host['cores']} cores, {host['memory_gib']} GiB, Python {host['python']}.",
             "",
@@ -129,3 +141,7 @@ def write_page() -> Path:
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text("\n".join(lines))
     return PAGE
+
+
+def _title(report: dict[str, Any]) -> str:
+    return report["benchmark"] + (f" --dataset {report['dataset']}" if "dataset" in report else "")

@@ -9,22 +9,25 @@ from fraud_ml.settings import PROJECT
 
 @click.command()
 @click.argument("name")
+@click.option("--dataset", help="One of those that NAME is measured on; all of them where none is named.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as one JSON object and nothing else.")
 @click.option("--quick", is_flag=True, help="A reduced size, for CI.")
 @click.option("--write", is_flag=True, help="Keep the report and write docs/benchmarks.md again.")
-def bench(name: str, as_json: bool, quick: bool, write: bool) -> None:
+def bench(name: str, dataset: str | None, as_json: bool, quick: bool, write: bool) -> None:
     """Run the benchmark NAME, or `all` of them.
 
     \b
-    Example: fraud-ml bench pipeline --json
+    Examples: fraud-ml bench pipeline --json
+              fraud-ml bench quality --dataset carclaims
     """
     import json
 
     sys.path.insert(0, str(PROJECT))
     from benchmarks import harness
 
-    for each in harness.names() if name == "all" else [name]:
-        report = harness.measure(each, quick=quick)
+    wanted = harness.names() if name == "all" else [name]
+    for each, on in [(one, on) for one in wanted for on in ([dataset] if dataset else harness.datasets(one))]:
+        report = harness.measure(each, quick=quick, dataset=on)
         if as_json:
             click.echo(json.dumps(report))
         else:

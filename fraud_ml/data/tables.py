@@ -285,6 +285,7 @@ def _add_times(judge: _Judge) -> None:
     import duckdb
 
     duck, contract = judge.duck, judge.contract
+    duck.execute("SET disabled_optimizers = 'common_subexpressions'")  # else a repeated part is computed outside TRY
     wanted = {
         EVENT_TIME: ("event", contract.times.event, Code.NO_EVENT_TIME),
         RECORDED_AT: ("recorded", contract.times.recorded, Code.NO_RECORDED_TIME),

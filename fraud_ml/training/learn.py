@@ -41,11 +41,13 @@ def learn(
     features: Sequence[Column],
     params: TrainingParams,
     progress: Progress,
+    whole: "pd.DataFrame | None" = None,
 ) -> tuple[str, dict[str, Trained]]:
     """Return the chosen family's name, and each of `params.families` as trained, in their order.
 
     Frames hold the features and `label` of {0, 1}; `validation` is later. With `params.refit` the chosen one learns
-    again from both: the latest claims are the most like those to come. Ties go to the family that params name first.
+    again, from `whole` or else from both: the latest claims are the most like those to come. Ties go to the family that
+    params name first.
     Raises BadInput when a window holds one class only, or a column cannot be learned from.
     """
     inputs = describe_inputs(train, features)
@@ -60,7 +62,7 @@ def learn(
     if params.refit:
         import pandas as pd
 
-        both = pd.concat([train, validation], ignore_index=True)
+        both = pd.concat([train, validation], ignore_index=True) if whole is None else whole
         trained[chosen] = trained[chosen].again(describe_inputs(both, features), both, progress)
     return chosen, trained
 

@@ -48,6 +48,16 @@ def parsed(path: Path, contract: Contract, aside: SetAside | None = None) -> lis
     return found
 
 
+def test_a_time_that_repeats_what_cannot_be_computed_is_a_bad_row(contract: Contract, csv_file: Write) -> None:
+    moment = "strptime(kind || '-01', '%Y-%m-%d')"
+    times = contract.times.model_copy(update={"event": f"least({moment}, CAST(last_day({moment}) AS TIMESTAMP))"})
+    rows = csv_file("C1,2024-03-01,2024-03-02T10:00:00Z,2024-02,5,", "C2,2024-03-01,2024-03-02T10:00:00Z,soon,5,")
+    aside = SetAside()
+
+    assert parsed(rows, contract.model_copy(update={"times": times}), aside) == ["C1"]
+    assert aside.counts == {"LAND003": 1}
+
+
 @pytest.mark.parametrize("code", BROKEN)
 def test_bad_row_is_set_aside_under_its_code_and_stops_no_other(contract: Contract, csv_file: Write, code: str) -> None:
     row, landing = BROKEN[code]

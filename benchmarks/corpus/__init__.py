@@ -1,0 +1,19 @@
+"""A corpus of broken snapshots, and of clean ones, that says what the validation room notices and what it does not.
+
+    family.py    what a fault family is, and the table of them (FAMILIES)
+    scenes.py    clean ground: an accepted history of claims and the delivery that arrives next, for each data set
+    faults/      the families: each a function from a clean delivery to a broken one, by severity and seed
+    judging.py   a broken delivery through landing, freezing, folding and judging, as a snapshot goes
+    runs.py      all of them, several at a time
+
+A fault happens where it happens in life: in the cells that the source exports, in the file that carries them, or in the
+frozen partitions. Everything that can still arrive is landed, folded with the history and judged. A snapshot counts as
+caught when landing refuses the delivery, the frozen copy is found tampered with, the verdict rejects, or a finding with
+one of the family's codes fails (rows set aside, a warning). What the clean scene shows anyway does not count.
+
+Rules are tuned on the scenes of TUNING_SEEDS; what is published is measured on MEASURING_SEEDS, other quarters, other
+customers and other insurers, on which nothing was tuned.
+"""
+
+TUNING_SEEDS = (1, 2)
+MEASURING_SEEDS = (103, 104)

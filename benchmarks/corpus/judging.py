@@ -1,0 +1,125 @@
+"""A scene through landing, folding and judging, as a snapshot goes: who notices what, under which code."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.corpus.family import FAMILIES, File, Guard
+from benchmarks.corpus.scenes import Scene, as_csv, scene
+from fraud_ml.artifacts import Outcome
+from fraud_ml.data.set_aside import Code
+from fraud_ml.data.sources.files import read_content
+from fraud_ml.data.tables import claim_schema, parse_rows
+from fraud_ml.errors import BadInput
+from fraud_ml.params import load_params
+from fraud_ml.settings import PROJECT
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What came of a delivery: the guard that said no (None: nobody), and (code, column) of all that it found."""
+
+    guard: Guard | None
+    findings: frozenset[tuple[str, str | None]]
+    rejected: bool
+
+
+def land(place: Scene, file: File) -> "pa.Table":
+    """Return the file's log rows. Raises BadInput as landing does."""
+    return parse_rows(read_content(file.name, file.content, place.contract), place.contract, now=place.now)
+
+
+def known_claims(place: Scene, rows: "list[pa.Table]") -> "pd.DataFrame":
+    """Return the claims of these log rows as the fold leaves them."""
+    import pyarrow as pa
+
+    log = pa.concat_tables(rows).cast(claim_schema(place.contract)).to_pandas()
+    log = log.sort_values("recorded_at", kind="stable").drop_duplicates(place.contract.key, keep="last")
+    return log.sort_values(place.contract.key, ignore_index=True)
+
+
+def notice(place: Scene, file: File) -> Noticed:
+    """Land the file, fold it with the history and judge."""
+    try:
+        rows = land(place, file)
+    except BadInput as broken:
+        code = str(broken.facts.get("code", Code.UNREADABLE))
+        return Noticed(Guard.LANDING, frozenset({(code, broken.facts.get("column"))}), True)
+    return _judged(place, known_claims(place, [history(place.line.dataset, place.seed), rows]))
+
+
+@cache
+def history(dataset: str, seed: int) -> "pa.Table":
+    place = scene(dataset, seed)
+    return land(place, as_csv(place.history))
+
+
+def _judged(place: Scene, claims: "pd.DataFrame") -> Noticed:
+    """Judge without TFDV: its worker takes ten seconds to start, and what it alone would see counts as missed here."""
+    from fraud_ml.validation.verdict import judge
+
+    judgement = judge(
+        claims,
+        place.contract,
+        load_params(PROJECT / "params.yaml").validation,
+        rules=place.rules,
+        as_of=place.as_of,
+        subject_digest="",
+        tfdv_python=None,
+    )
+    verdict = judgement.verdict
+    wrong = frozenset((f.code, f.column) for f in verdict.findings if f.outcome is not Outcome.PASSED)
+    return Noticed(Guard.VERDICT if wrong else None, wrong, any(f.stops for f in verdict.findings))
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One broken snapshot of the corpus, and what was noticed beyond what the clean scene shows anyway."""
+
+    family: str
+    severity: str
+    dataset: str
+    seed: int
+    column: str | None
+    noticed: Noticed
+    seconds: float
+
+    @property
+    def right_code(self) -> bool:
+        told = {
+            code for code, column in self.noticed.findings if not column or not self.column or self.column in column
+        }
+        return any(code.startswith(FAMILIES[self.family].codes) for code in told)
+
+    @property
+    def caught(self) -> bool:
+        return self.noticed.rejected or self.right_code
+
+
+def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
+    """Break the scene and see."""
+    import time
+    import zlib
+
+    import numpy as np
+
+    family, place = FAMILIES[name], scene(dataset, seed)
+    dice = np.random.default_rng([seed, zlib.crc32(f"{family.name} {severity}".encode())])
+    columns = family.columns(place)
+    column = str(dice.choice(columns)) if columns else None
+    broken: Any = family.act(place, column, family.severities[severity], dice)
+    begin = time.perf_counter()
+    noticed = notice(place, broken if isinstance(broken, File) else as_csv(broken))
+    clean = clean_findings(dataset, seed)
+    fresh = Noticed(noticed.guard, noticed.findings - clean.findings, noticed.rejected and not clean.rejected)
+    return Tried(name, severity, dataset, seed, column, fresh, time.perf_counter() - begin)
+
+
+@cache
+def clean_findings(dataset: str, seed: int) -> Noticed:
+    place = scene(dataset, seed)
+    return notice(place, as_csv(place.arriving))
