@@ -28,6 +28,7 @@ from fraud_ml.validation.checks import check_claims
 from fraud_ml.validation.expectations import judge_expectations
 from fraud_ml.validation.quarantine import quarantined_keys
 from fraud_ml.validation.suite import read_suite
+from tests.sealed_motor import expectations_of_sealed_motor
 
 Pin = Callable[[Path, str, str], Workspace]
 
@@ -38,7 +39,7 @@ def pin(tmp_path: Path) -> Pin:
 
     def lay_out(file: Path, dataset: str, as_of: str) -> Workspace:
         workspace = Workspace(tmp_path / "checkout")
-        shutil.copytree(PROJECT / "expectations", workspace.expectations, dirs_exist_ok=True)
+        expectations_of_sealed_motor(workspace.expectations, sealed=False)
         shutil.copy(PROJECT / "params.yaml", workspace.params)
         contract = load_contract(dataset, workspace.expectations)
         rows = parse_rows(read_file(file, contract), contract)
