@@ -88,5 +88,5 @@ def test_contract_that_contradicts_itself_is_refused(tmp_path: Path, old: str, n
 
 
 def test_unknown_dataset_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no contract for dataset `boats`.*carclaims, motor"):
+    with pytest.raises(BadInput, match=r"no contract for dataset `boats`.*carclaims, handbook, motor"):
         load_contract("boats", PROJECT / "expectations")

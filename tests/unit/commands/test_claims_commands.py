@@ -143,7 +143,7 @@ def test_unknown_dataset_names_the_known_ones(run: Run, motor_csv: Path) -> None
     code, _, err = run("land", "boats", motor_csv)
 
     assert code == 2
-    assert "carclaims, motor" in err
+    assert "carclaims, handbook, motor" in err
 
 
 @pytest.mark.parametrize(

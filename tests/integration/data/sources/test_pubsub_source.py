@@ -26,6 +26,7 @@ from fraud_ml.errors import BadInput, FraudMLError, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
 from tests.integration.data.sources.deliveries import Place, messages
+from tests.sealed_motor import expectations_of_sealed_motor
 from tests.integration.data.sources.subscriptions import Subscription
 
 pytestmark = pytest.mark.stack
@@ -33,11 +34,12 @@ pytestmark = pytest.mark.stack
 # Lands one delivery and is killed between its manifest and the word to Pub/Sub.
 _DIES_BEFORE_IT_CONFIRMS = """
 import os, signal, sys
+from pathlib import Path
 from fraud_ml.contract import load_contract
 from fraud_ml.data.landing import land_source
 from fraud_ml.data.sources import open_source
-from fraud_ml.settings import PROJECT, Settings
-settings, contract = Settings.load(), load_contract("motor", PROJECT / "expectations")
+from fraud_ml.settings import Settings
+settings, contract = Settings.load(), load_contract("motor", Path(sys.argv[2]))
 source = open_source(sys.argv[1], contract, settings)
 source.confirm = lambda delivery: os.kill(os.getpid(), signal.SIGKILL)
 list(land_source(settings, contract, source))
@@ -84,11 +86,11 @@ def test_consumer_that_is_killed_before_it_acknowledges_loses_and_doubles_nothin
         if name.startswith(("AWS_", "FRAUD_ML_", "PUBSUB_")):
             monkeypatch.setenv(name, value)
     monkeypatch.setenv("FRAUD_ML_HOME", str(log.settings.home))
-    written = []
+    rules, written = expectations_of_sealed_motor(tmp_path / "expectations", sealed=False), []
     for batch in (20, 40, 1000):  # each finds what the killed ones held, when their leases have ended
         address = f"pubsub://insurer/{subscription.name}?patience=3&lease=2&batch={batch}"
         consumer = subprocess.run(
-            [sys.executable, "-c", _DIES_BEFORE_IT_CONFIRMS, address], cwd=PROJECT, timeout=120, check=False
+            [sys.executable, "-c", _DIES_BEFORE_IT_CONFIRMS, address, str(rules)], cwd=PROJECT, timeout=120, check=False
         )
         assert consumer.returncode == -9
         written.append(log.written)
