@@ -1,5 +1,6 @@
 """A Pub/Sub topic with one subscription, as its producer and as another consumer see it."""
 
+import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -50,15 +51,18 @@ class Subscription:
         return list(self.publisher.publish(topic=self.topic, messages=batch).message_ids)
 
     def waiting(self, seconds: float = 1.0) -> int:
-        """Return how many messages another consumer is given now; they are given back at once."""
-        try:
-            given = self.subscriber.pull(subscription=self.path, max_messages=1000, timeout=seconds, retry=None)
-        except DeadlineExceeded:
-            return 0
-        tickets = [item.ack_id for item in given.received_messages]
-        if tickets:
-            self.subscriber.modify_ack_deadline(subscription=self.path, ack_ids=tickets, ack_deadline_seconds=0)
-        return len(tickets)
+        """Return how many messages another consumer is given within that time; they are given back at once."""
+        end = time.monotonic() + seconds
+        while (left_s := end - time.monotonic()) > 0:
+            try:
+                given = self.subscriber.pull(subscription=self.path, max_messages=1000, timeout=left_s, retry=None)
+            except DeadlineExceeded:
+                return 0
+            tickets = [item.ack_id for item in given.received_messages]
+            if tickets:
+                self.subscriber.modify_ack_deadline(subscription=self.path, ack_ids=tickets, ack_deadline_seconds=0)
+                return len(tickets)
+        return 0
 
     def close(self) -> None:
         self.publisher.transport.close()
