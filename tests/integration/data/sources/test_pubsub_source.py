@@ -26,8 +26,8 @@ from fraud_ml.errors import BadInput, FraudMLError, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
 from tests.integration.data.sources.deliveries import Place, messages
-from tests.sealed_motor import expectations_of_sealed_motor
 from tests.integration.data.sources.subscriptions import Subscription
+from tests.sealed_motor import expectations_of_sealed_motor
 
 pytestmark = pytest.mark.stack
 
