@@ -10,7 +10,11 @@ from fraud_ml.settings import PROJECT
 
 @click.group()
 def expectations() -> None:
-    """Look at the rules under expectations/: contract, suite and schema of each dataset."""
+    """Look at the rules under expectations/: contract, suite and schema of each dataset.
+
+    \b
+    Example: fraud-ml expectations check motor
+    """
 
 
 @expectations.command()
