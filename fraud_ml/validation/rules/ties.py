@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MONTHS_BEFORE, Evidence, first_of
-from fraud_ml.validation.profile import BETWEEN, merge, pair_name
+from fraud_ml.validation.profile import BETWEEN, pair_name
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import Z, rise
 
@@ -58,18 +58,23 @@ def _loosened(evidence: Evidence, first: str, second: str) -> Iterator[Broken]:
         for month in evidence.complete
         if pair in evidence.months[month].pairs and first_of(month) >= max(changes, default=first_of(month))
     ]
-    known: set[str] = set()
+    known: set[str] = set()  # pairs of values that stood together, and below the values of each column
+    parts: set[tuple[int, str]] = set()
     for place, month in enumerate(months):
         now = evidence.months[month].pairs[pair]
         earlier = months[max(0, place - MONTHS_BEFORE) : place]
         if len(earlier) >= ENOUGH_MONTHS and sum(now.values()) >= ENOUGH_ROWS:
-            before = merge(evidence.months[one] for one in earlier).pairs[pair]
-            yield from _compared(pair, month, now, before, known)
+            before: Counter[str] = Counter()
+            for one in earlier:
+                before.update(evidence.months[one].pairs[pair])
+            new = {one for one in now if one not in known and parts.issuperset(enumerate(one.split(BETWEEN)))}
+            yield from _compared(pair, month, now, before, new)
         known |= set(now)
+        parts |= {part for one in now for part in enumerate(one.split(BETWEEN))}
 
 
 def _compared(
-    pair: str, month: str, now: Mapping[str, int], before: Mapping[str, int], known: set[str]
+    pair: str, month: str, now: Mapping[str, int], before: Mapping[str, int], new: set[str]
 ) -> Iterator[Broken]:
     first, _, second = pair.partition(BETWEEN)
     rows, rows_before = sum(now.values()), sum(before.values())
@@ -80,8 +85,7 @@ def _compared(
     if was.information >= _TELLS and lost > max(_LOST * was.information, chance):
         told = f"they tell {is_now.information:.2f} nats of each other, before {was.information:.2f}"
         yield Broken(told, names, month, rows, size=lost)
-    parts = {part for one in known for part in enumerate(one.split(BETWEEN))}
-    strange = sum(n for one, n in now.items() if one not in known and set(enumerate(one.split(BETWEEN))) <= parts)
+    strange = sum(now[one] for one in new)
     once = sum(count == 1 for count in before.values())  # as many new pairs were to be expected: Good 1953
     if strange and rise(strange, rows, once, rows_before) > Z:
         told = f"{strange:,} of {rows:,} rows hold values that never stood together"
