@@ -38,10 +38,12 @@ def other_length(evidence: Evidence) -> Iterator[Broken]:
 
     Not where the suite lists the values: those are judged as they are.
     """
+    erasure = evidence.contract.erasure
+    lists = {*erasure.mentions} if erasure else set()  # of several people: as long as they are many
     for column in evidence.contract.columns:
         is_told_by_length = column.kind is Kind.CATEGORY and column.role in (Role.KEY, Role.CONTEXT, Role.FEATURE)
         profile = evidence.whole.columns.get(column.name)
-        if is_told_by_length and profile is not None and column.name not in evidence.declared:
+        if is_told_by_length and profile is not None and column.name not in {*evidence.declared, *lists}:
             yield from worst(_other_length(evidence, column.name))
 
 
