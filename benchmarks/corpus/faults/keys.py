@@ -59,7 +59,7 @@ def join_fan_out(scene: Scene, column: str, amount: float, dice: "np.random.Gene
 
 @family(
     why="a counter was set back: new claims are taken for corrections of those that had the numbers, which vanish",
-    severities={"all": 1.0, "a third": 0.33},
+    severities={"all": 1.0, "half": 0.5},
     codes=("DATA101", "DATA16", "DATA15", "LAND009", "DATA"),
 )
 def key_reused(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
