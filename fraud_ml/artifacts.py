@@ -365,6 +365,11 @@ class Workspace:
         return self._at("models")
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of what an interrupted training had learned. No stage's output: DVC leaves it where it is."""
+        return self._at("checkpoints")
+
+    @property
     def training_report(self) -> Path:
         return self._at("training.json")
 
