@@ -31,6 +31,7 @@ COMMANDS = {
     "ledger": "fraud_ml.commands.governance:ledger",
     "promote": "fraud_ml.commands.deployment:promote",
     "relay": "fraud_ml.commands.deployment:relay",
+    "score": "fraud_ml.commands.scoring:score",
     "serve": "fraud_ml.commands.serving:serve",
     "stack": "fraud_ml.commands.stack:stack",
     "demo": "fraud_ml.commands.demo:demo",

@@ -203,13 +203,22 @@ def pin_keys(settings: Settings, contract: Contract, workspace: Workspace) -> st
     earlier pin has no key in it any more. Raises Unavailable when the object store does not answer, or its key ring
     lacks somebody.
     """
+    write_keys(collect_keys(settings, contract, workspace.snapshot), workspace.subject_keys)
+    return file_digest(workspace.subject_keys)
+
+
+def collect_keys(settings: Settings, contract: Contract, folder: Path) -> SnapshotKeys:
+    """Return the keys of everybody in the snapshot that lies in `folder`; nobody's where the contract erases nobody.
+
+    Raises Unavailable when the object store does not answer, or its key ring lacks somebody.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    manifest, people = read_manifest(workspace.snapshot), {}
+    manifest, people = read_manifest(folder), {}
     if contract.erasure is not None:
         columns = [contract.erasure.subject, *contract.erasure.mentions]
-        tables = [parquet.read_table(workspace.snapshot / name, columns=columns) for name in sorted(manifest.files)]
+        tables = [parquet.read_table(folder / name, columns=columns) for name in sorted(manifest.files)]
         wanted = people_in(pa.concat_tables(tables), contract.erasure)
         people = KeyRing(settings, contract.dataset).find(wanted)
         lost = [name for name in wanted if name not in people]
@@ -218,8 +227,7 @@ def pin_keys(settings: Settings, contract: Contract, workspace: Workspace) -> st
                 f"the key ring of `{contract.dataset}` lacks {len(lost):,} of the snapshot's {len(wanted):,} people",
                 next_step="restore its objects (subject-keys/ beside the log) from a backup",
             )
-    write_keys(SnapshotKeys(manifest.digest, people), workspace.subject_keys)
-    return file_digest(workspace.subject_keys)
+    return SnapshotKeys(manifest.digest, people)
 
 
 def pull_snapshot(settings: Settings, dataset: str, as_of: str, folder: Path) -> SnapshotManifest:
