@@ -36,15 +36,19 @@ def pin_champion(settings: Settings, workspace: Workspace, *, dataset: str, as_o
     if champion.candidate_digest is None:
         return none_champion(workspace)
     registered, _ = registered_candidate(ledger, champion.candidate_digest)
-    manifest = ModelManifest(
-        **{**registered.body["manifest"], "features": tuple(registered.body["manifest"]["features"])}
-    )
+    manifest = registered_manifest(registered)
     if _is_pinned(workspace, champion, manifest):
         return champion
     with whole_folder(workspace.champion) as folder:
-        _download(ObjectStore(settings), registered, manifest, folder / workspace.champion_model.name)
+        fetch_model(ObjectStore(settings), registered, manifest, folder / workspace.champion_model.name)
         save(champion, folder / workspace.champion_record.name)
     return champion
+
+
+def registered_manifest(registered: Entry) -> ModelManifest:
+    """Return the manifest that a REGISTERED entry carries."""
+    body = registered.body["manifest"]
+    return ModelManifest(**{**body, "features": tuple(body["features"])})
 
 
 def none_champion(workspace: Workspace) -> Champion:
@@ -89,7 +93,8 @@ def _is_pinned(workspace: Workspace, champion: Champion, manifest: ModelManifest
         return False
 
 
-def _download(store: ObjectStore, registered: Entry, manifest: ModelManifest, into: Path) -> None:
+def fetch_model(store: ObjectStore, registered: Entry, manifest: ModelManifest, into: Path) -> None:
+    """Leave a registered model in the folder `into`. Raises Tampered naming the file that differs."""
     for name in manifest.files:
         parts = PurePosixPath(name).parts
         if not parts or name.startswith("/") or ".." in parts or name == MODEL_MANIFEST:
