@@ -96,11 +96,11 @@ def reproduce(settings: Settings, run: str, say: Say) -> Reproduction:
     file do not fit its digest, Rejected where a stage refuses.
     """
     from fraud_ml.governance.candidates import registered_candidate
+    from fraud_ml.governance.registered_model import fetch_model
     from fraud_ml.ledger import Ledger
     from fraud_ml.models.environment import running_environment
     from fraud_ml.models.golden import read_predictions
     from fraud_ml.objects import ObjectStore
-    from fraud_ml.promotion.champion import fetch_model, registered_manifest
     from fraud_ml.registry.recorded import recorded_run
 
     ledger, home = Ledger(settings.ledger_url), settings.home / "reproductions"
@@ -116,8 +116,7 @@ def reproduce(settings: Settings, run: str, say: Say) -> Reproduction:
         if run not in (candidate.digest, entry.body["run_id"]):
             raise Tampered(f"MLflow run {run_id} names another candidate than the ledger", path=f"MLflow run {run_id}")
         _require_params(recorded.params, candidate)
-        manifest = registered_manifest(entry)
-        fetch_model(ObjectStore(settings), entry, manifest, folder / "recorded" / "model")
+        fetch_model(ObjectStore(settings), entry, folder / "recorded" / "model")
         say(f"candidate {candidate.digest[:12]}: {candidate.family}, {candidate.dataset} as of {candidate.as_of}")
         workspace = _checkout(settings, recorded.code_rev, folder / "checkout")
         shutil.copyfile(recorded.params, workspace.params)

@@ -1,6 +1,6 @@
 """A weighted mean of other families' log-odds, as one model; the weights are those that fit validation best."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fraud_ml.models.calibrate import calibrated_log_loss
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
-from fraud_ml.models.family import Calibration, Examples, Family, Progress
+from fraud_ml.models.family import Calibration, Examples, Family, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.saved_model import Graph, answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import tf
@@ -26,6 +26,11 @@ class BlendGraph(tf.Module):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return tf.add_n([share * part(columns) for part, share in zip(self.parts, self.shares, strict=True)])
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(
+            [share * part.coded(cells, numbers) for part, share in zip(self.parts, self.shares, strict=True)]
+        )
 
 
 class Blend:
@@ -85,7 +90,7 @@ class Blend:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)
 
 

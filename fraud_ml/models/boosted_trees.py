@@ -1,6 +1,6 @@
 """Gradient-boosted trees, a small bag of them, grown and answered by TensorFlow."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -12,9 +12,10 @@ from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.conditions import Conditions, Questions, choose_questions
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoder
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.grow_trees import LEAF, Growth, Trees
 from fraud_ml.models.inputs import Columns, Inputs
+from fraud_ml.models.leaf_masks import DEEPEST, LeafMasks
 from fraud_ml.models.saved_model import answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
 from fraud_ml.params import BoostedTreesParams
@@ -35,6 +36,12 @@ class Forest(tf.Module):
         self.leaves = tf.Variable(trees.leaves.ravel(), trainable=False, name="leaves")
         self.nodes = np.arange(len(flat), dtype=np.int32) * flat.shape[1]  # where each tree's nodes begin
         self.prior = np.float32(prior)
+        self.masks = LeafMasks(conditions, trees) if trees.depth <= DEEPEST else None
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        if self.masks is None:
+            return self.logits(self.conditions.coded(cells, numbers))
+        return self.prior + tf.reduce_sum(tf.gather(self.leaves, self.masks(cells, numbers)), axis=1) / self.members
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.logits(self.conditions(columns))
@@ -124,7 +131,7 @@ class BoostedTrees:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)
 
 

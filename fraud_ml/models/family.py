@@ -23,6 +23,28 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Coded:
+    """Claims as numbers only, once their words were looked up, see `coding.Coder`.
+
+    cells: (n_claims, n_categories) int32, see `cells.Cells`; numbers: (n_claims, n_numbers) float32, NaN where missing.
+    """
+
+    cells: NDArray[np.int32]
+    numbers: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An exported model, loaded: functions of claims to (n_claims,) calibrated probabilities."""
+
+    answer: Callable[[Columns], NDArray[np.float64]]
+    answer_coded: Callable[[Coded], NDArray[np.float64]]  # the same, for many claims at once
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Platt's scaling: probability = sigmoid(slope * logit + intercept)."""
 
@@ -50,8 +72,8 @@ class Family(Protocol):
         """Write what `open` needs into the existing `folder`."""
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
-        """Return the exported model as a function of columns to (n_claims,) calibrated probabilities."""
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
+        """Return the exported model, loaded."""
 
 
 class Learner(Family, Protocol):

@@ -1,6 +1,6 @@
 """Small Keras networks, averaged, over embedded categories, scaled numbers and screened pairs of categories."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +13,7 @@ from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.epochs import Epochs
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.networks import PackedNetworks
 from fraud_ml.models.saved_model import BATCH, export_graph, open_graph
@@ -30,6 +30,9 @@ class _Graph(tf.Module):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.networks(self.encoder(columns), training=False)
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        return self.networks(self.encoder.coded(cells, numbers), training=False)
 
 
 class KerasTabular:
@@ -114,7 +117,7 @@ class KerasTabular:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)
 
     def _epochs(self, train: Examples) -> Epochs:

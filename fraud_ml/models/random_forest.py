@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,7 +19,8 @@ from sklearn.preprocessing import OneHotEncoder
 from fraud_ml.artifacts import load, save
 from fraud_ml.errors import Tampered
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.coding import decode
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import MISSING, Columns, Inputs
 from fraud_ml.params import RandomForestParams
 
@@ -82,7 +83,7 @@ class RandomForest:
         save(calibration, folder / CALIBRATION_FILE)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         """Raises Tampered when the file names a type that no forest of ours is made of."""
         path = folder / FOREST_FILE
         strange = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
@@ -95,7 +96,7 @@ class RandomForest:
             logits = _logits(pipeline, columns, inputs)
             return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
-        return answer
+        return Opened(answer, lambda claims: answer(decode(claims, inputs)))
 
 
 def without_process(dumped: bytes) -> bytes:
