@@ -91,11 +91,11 @@ def toy_network(inputs: Inputs, train: Examples, seed: int) -> Answer:
     from fraud_ml.models.tensorflow_runtime import keras, make_deterministic
 
     make_deterministic(seed)
-    codes = np.nan_to_num(codes(train.columns, inputs), nan=-1.0)
-    mean, spread = codes.mean(axis=0), codes.std(axis=0) + 1e-9
+    learned = np.nan_to_num(codes(train.columns, inputs), nan=-1.0)
+    mean, spread = learned.mean(axis=0), learned.std(axis=0) + 1e-9
     model = keras.Sequential([keras.layers.Dense(32, activation="relu"), keras.layers.Dense(1, activation="sigmoid")])
     model.compile(optimizer="adam", loss="binary_crossentropy")
-    model.fit((codes - mean) / spread, train.labels.astype(np.float32), epochs=10, batch_size=32, verbose=0)
+    model.fit((learned - mean) / spread, train.labels.astype(np.float32), epochs=10, batch_size=32, verbose=0)
 
     def answer(columns: Columns) -> NDArray[np.float64]:
         claims = (np.nan_to_num(codes(columns, inputs), nan=-1.0) - mean) / spread

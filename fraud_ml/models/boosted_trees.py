@@ -39,7 +39,7 @@ class Forest(tf.Module):
     def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         if self.masks is None:
             return self.logits(self.conditions.coded(cells, numbers))
-        return self.prior + tf.reduce_sum(tf.gather(self.leaves, self.masks(cells, numbers)), axis=1) / self.members
+        return self.prior + self.masks.sums(cells, numbers) / self.members
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.logits(self.conditions(columns))

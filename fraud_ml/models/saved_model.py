@@ -19,7 +19,6 @@ from fraud_ml.models.tensorflow_runtime import tf
 SAVED_MODEL = "saved_model"
 SIGNATURE = "serving_default"
 CODED = "coded"  # the signature for many claims, whose words were looked up
-CODED_BATCH = 1024  # one size always: the compiler makes one program
 BATCH = 4096  # claims answered at once
 
 
@@ -88,11 +87,11 @@ def open_graph(folder: Path, inputs: Inputs) -> Opened:
         return np.concatenate([part["probability"].numpy() for part in parts]).astype(np.float64)
 
     def answer_coded(claims: Coded) -> NDArray[np.float64]:
-        found = np.empty(len(claims))
-        for start in range(0, len(claims), CODED_BATCH):
-            part = slice(start, start + CODED_BATCH)
+        found = np.empty(len(claims))  # a batch has one size always: the compiler makes one program
+        for start in range(0, len(claims), BATCH):
+            part = slice(start, start + BATCH)
             cells, numbers = claims.cells[part], claims.numbers[part]
-            lacking = (0, CODED_BATCH - len(cells)), (0, 0)
+            lacking = (0, BATCH - len(cells)), (0, 0)
             probability = by_code(
                 cells=tf.constant(np.pad(cells, lacking)), numbers=tf.constant(np.pad(numbers, lacking))
             )["probability"]

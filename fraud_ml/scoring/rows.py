@@ -87,7 +87,9 @@ class RowScorer:
         words = [column.name for column in self.model.predictor.inputs.categories]
         wanted = [self.contract.key, EVENT_TIME, *columns_to_open(self.contract, self.features)]
         file = parquet.ParquetFile(claims, read_dictionary=words, pre_buffer=True)
-        yield from file.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys(wanted)))
+        for batch in file.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys(wanted))):
+            if batch.num_rows:
+                yield batch
 
     def _answer(self, batch: "pa.RecordBatch") -> "pa.Table":
         import pyarrow as pa
