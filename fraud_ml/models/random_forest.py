@@ -19,7 +19,8 @@ from sklearn.preprocessing import OneHotEncoder
 from fraud_ml.artifacts import load, save
 from fraud_ml.errors import Tampered
 from fraud_ml.models.coding import decode
-from fraud_ml.models.family import Calibration, Examples, Opened, Progress
+from fraud_ml.models.family import Calibration, Examples, Explained, Opened, Progress
+from fraud_ml.models.forest_paths import told_by_paths
 from fraud_ml.models.inputs import MISSING, Columns, Inputs
 from fraud_ml.params import RandomForestParams
 
@@ -87,7 +88,17 @@ class RandomForest:
             logits = _logits(pipeline, columns, inputs)
             return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
-        return Opened(answer, lambda claims: answer(decode(claims, inputs)))
+        def explain(columns: Columns) -> Explained:
+            base, contributions = told_by_paths(pipeline, _table(columns, inputs), inputs)
+            # probabilities add up exactly; log-odds follow in proportion, so that they do too
+            given = np.clip(base + contributions.sum(axis=1), LEAST, 1 - LEAST)
+            usual = np.clip(base, LEAST, 1 - LEAST)
+            apart = contributions.sum(axis=1)
+            steep = np.where(np.abs(apart) > 1e-9, (_log_odds(given) - _log_odds(usual)) / apart, 0.0)
+            at = calibration.slope * _log_odds(usual) + calibration.intercept
+            return Explained(float(at), calibration.slope * steep[:, None] * contributions)
+
+        return Opened(answer, lambda claims: answer(decode(claims, inputs)), explain)
 
 
 def without_process(dumped: bytes) -> bytes:
@@ -134,9 +145,11 @@ def _pipeline(inputs: Inputs, params: RandomForestParams, seed: int) -> Pipeline
 
 
 def _logits(pipeline: Pipeline, columns: Columns, inputs: Inputs) -> NDArray[np.float64]:
-    probability = np.clip(pipeline.predict_proba(_table(columns, inputs))[:, 1], LEAST, 1 - LEAST)
-    logits: NDArray[np.float64] = np.log(probability / (1 - probability))
-    return logits
+    return _log_odds(np.clip(pipeline.predict_proba(_table(columns, inputs))[:, 1], LEAST, 1 - LEAST))
+
+
+def _log_odds(probability: Any) -> Any:
+    return np.log(probability / (1 - probability))
 
 
 def _table(columns: Columns, inputs: Inputs) -> NDArray[Any]:

@@ -86,10 +86,13 @@ def create_app(scorer: Scorer, metrics: Metrics, *, name: str) -> FastAPI:
         live = scorer.model(request.dataset)
         frame, ignored = frame_of_claims(request.claims, live.predictor.inputs.columns)
         probabilities = _score(live, frame)
-        scores = [
+        scores: list[dict[str, Any]] = [
             {"claim_id": claim.get("claim_id"), "probability": probability, "rank": rank}
             for claim, probability, rank in zip(request.claims, probabilities, ranks(probabilities), strict=True)
         ]
+        if request.reasons:
+            for one, why in zip(scores, live.predictor.reasons(frame, request.reasons), strict=True):
+                one["reasons"] = why
         return {
             "dataset": live.deployment.dataset,
             "model_version": live.deployment.version,

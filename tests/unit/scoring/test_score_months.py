@@ -1,5 +1,6 @@
 """A fold in, scores out: what stands in a row, what is made again and what is not, and what is refused."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,9 +61,11 @@ def claims(tmp_path: Path) -> Claims:
 
 @pytest.fixture
 def score(claims: Claims, model: BatchModel, tmp_path: Path) -> Callable[..., Scored]:
-    def act(other: BatchModel = model, keys: SnapshotKeys = NOBODY) -> Scored:
+    def act(other: BatchModel = model, keys: SnapshotKeys = NOBODY, reasons: int = 3) -> Scored:
         place = ScoresFolder(tmp_path / "scores")
-        return score_fold(claims.folder, claims.fold, claims.contract, keys, other, place, lambda _: None)
+        return score_fold(
+            claims.folder, claims.fold, claims.contract, keys, other, place, lambda _: None, reasons=reasons
+        )
 
     return act
 
@@ -99,9 +102,29 @@ def test_a_row_holds_the_key_and_no_other_word_of_the_claim(score: Callable[...,
         "event_time",
         "probability",
         "to_investigate",
+        "reasons",
         "model_version",
         "candidate_digest",
     ]
+
+
+def test_claims_to_investigate_say_why_in_words_and_the_others_say_nothing(
+    claims: Claims, score: Callable[..., Scored], tmp_path: Path
+) -> None:
+    score(reasons=2)
+    rows = rows_in(tmp_path / "scores").set_index("claim")
+    assert (rows["reasons"].map(len) <= 2).all()
+    assert (rows["reasons"].map(len) > 0)[rows["to_investigate"]].all()
+    assert (rows["reasons"].map(len) == 0)[~rows["to_investigate"]].all()
+    said = set(rows["reasons"].explode().dropna())
+    words = r"(garage|fault|address change|age \(years\)|amount \(EUR\)) speaks (strongly|clearly|slightly) for fraud"
+    assert all(re.fullmatch(words, one) for one in said)
+    frame = claims.frame.set_index("claim").loc[rows.index]
+    made = rows["to_investigate"] & (frame["fault"] == "third party") & (frame["address change"] == "recent")
+    first = rows.loc[made, "reasons"].map(lambda told: told[0].split(" speaks")[0])
+    assert first.isin(["fault", "address change"]).mean() > 0.9
+    assert score(reasons=0).scored > 0
+    assert (rows_in(tmp_path / "scores")["reasons"].map(len) == 0).all()
 
 
 def test_no_claim_is_flagged_by_a_model_without_a_threshold(model: BatchModel, score: Callable[..., Scored]) -> None:
@@ -187,7 +210,9 @@ def test_a_model_of_another_contract_is_refused_by_its_column(claims: Claims, mo
     columns = tuple(column for column in claims.contract.columns if column.name != "garage")
     other = claims.contract.model_copy(update={"columns": columns})
     with pytest.raises(BadInput, match="column `garage`, which the contract of `toy` does not declare"):
-        score_fold(claims.folder, claims.fold, other, NOBODY, model, ScoresFolder(claims.folder / "x"), print)
+        score_fold(
+            claims.folder, claims.fold, other, NOBODY, model, ScoresFolder(claims.folder / "x"), print, reasons=0
+        )
 
 
 def test_the_manifest_names_every_file_by_its_digest(score: Callable[..., Scored], tmp_path: Path) -> None:
