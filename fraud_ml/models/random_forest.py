@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,7 @@ from fraud_ml.artifacts import load, save
 from fraud_ml.errors import Tampered
 from fraud_ml.models.coding import decode
 from fraud_ml.models.family import Calibration, Examples, Explained, Opened, Progress
-from fraud_ml.models.forest_paths import told_by_paths
+from fraud_ml.models.forest_paths import ForestPaths
 from fraud_ml.models.inputs import MISSING, Columns, Inputs
 from fraud_ml.params import RandomForestParams
 
@@ -88,12 +89,13 @@ class RandomForest:
             logits = _logits(pipeline, columns, inputs)
             return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
+        paths = cache(lambda: ForestPaths(pipeline, inputs))
+
         def explain(columns: Columns) -> Explained:
-            base, contributions = told_by_paths(pipeline, _table(columns, inputs), inputs)
+            contributions = paths().contributions(_table(columns, inputs))
             # probabilities add up exactly; log-odds follow in proportion, so that they do too
-            given = np.clip(base + contributions.sum(axis=1), LEAST, 1 - LEAST)
-            usual = np.clip(base, LEAST, 1 - LEAST)
             apart = contributions.sum(axis=1)
+            usual, given = (np.clip(told, LEAST, 1 - LEAST) for told in (paths().base, paths().base + apart))
             steep = np.where(np.abs(apart) > 1e-9, (_log_odds(given) - _log_odds(usual)) / apart, 0.0)
             at = calibration.slope * _log_odds(usual) + calibration.intercept
             return Explained(float(at), calibration.slope * steep[:, None] * contributions)
