@@ -18,6 +18,7 @@ COMMANDS = {
     "simulate": "fraud_ml.commands.claims:simulate",
     "land": "fraud_ml.commands.claims:land",
     "snapshot": "fraud_ml.commands.claims:snapshot",
+    "expectations": "fraud_ml.commands.expectations:expectations",
     "cohort": "fraud_ml.commands.labels:cohort",
     "leakcheck": "fraud_ml.commands.labels:leakcheck",
     "backfill": "fraud_ml.commands.backfill:backfill",

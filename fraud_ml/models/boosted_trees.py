@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_ml.models.cells import Cells
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.conditions import Conditions, Questions, choose_questions
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoder
@@ -22,6 +23,7 @@ from fraud_ml.params import BoostedTreesParams
 
 BATCH = 8192
 SEEN = 20_000  # about so many training claims say what a node expects, for reasons
+KEEP_EVERY = 10  # trees
 
 
 class Forest(tf.Module):
@@ -79,7 +81,13 @@ class BoostedTrees:
     is_drawn = True
 
     def __init__(
-        self, inputs: Inputs, train: Examples, params: BoostedTreesParams, seed: int, progress: Progress
+        self,
+        inputs: Inputs,
+        train: Examples,
+        params: BoostedTreesParams,
+        seed: int,
+        progress: Progress,
+        checkpoint: Checkpoint,
     ) -> None:
         make_deterministic(seed)
         self.inputs, self.params, self.seed = inputs, params, seed
@@ -88,15 +96,10 @@ class BoostedTrees:
         conditions = Conditions(inputs, cells, self.questions)
         share = float(train.labels.mean())
         self.prior = round(np.log(share / (1 - share)) * LEAF) / LEAF
-        answers = _answers(conditions, train.columns)
-        growth = Growth(answers, train.labels, self.questions.column, self.prior, params, seed)
-        for number in range(1, params.trees + 1):
-            growth.grow()
-            if number % 50 == 0 or number == params.trees:
-                progress(f"{number}/{params.trees} trees in each of {params.members} members")
-        self.trees = growth.trees()
+        self.trees = self._grow(conditions, train, progress, checkpoint)
         self.graph = Forest(conditions, self.trees, self.prior)
-        seen = answers[:: max(1, len(answers) // SEEN)]
+        step = max(1, len(train.labels) // SEEN)
+        seen = _answers(conditions, {name: values[::step] for name, values in train.columns.items()})
         self.reached = np.zeros(self.trees.leaves.size, np.int64)
         for start in range(0, len(seen), BATCH):
             leaves = self.graph.reached(tf.constant(seen[start : start + BATCH])).numpy()
@@ -113,11 +116,31 @@ class BoostedTrees:
         *,
         seed: int,
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,
     ) -> Self:
-        return cls(inputs, train, params, seed, progress)
+        return cls(inputs, train, params, seed, progress, checkpoint)
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
-        return type(self)(inputs, train, self.params, self.seed, progress)
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE) -> Self:
+        return type(self)(inputs, train, self.params, self.seed, progress, checkpoint)
+
+    def _grow(self, conditions: Conditions, train: Examples, progress: Progress, checkpoint: Checkpoint) -> Trees:
+        params, kept = self.params, checkpoint.load()
+        grown = Trees(**kept) if kept else None
+        if grown and grown.count == params.trees:
+            progress(f"all {params.trees} trees stand in a checkpoint")
+            return grown
+        answers = _answers(conditions, train.columns)
+        growth = Growth(answers, train.labels, self.questions.column, self.prior, params, self.seed)
+        if grown:
+            growth.go_on_from(grown)
+            progress(f"going on from {grown.count} trees of a checkpoint")
+        for number in range(1 + (grown.count if grown else 0), params.trees + 1):
+            growth.grow()
+            if number % KEEP_EVERY == 0 or number == params.trees:
+                checkpoint.save(vars(growth.trees()))
+            if number % 50 == 0 or number == params.trees:
+                progress(f"{number}/{params.trees} trees in each of {params.members} members")
+        return growth.trees()
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         return answer_graph(self.graph, columns)

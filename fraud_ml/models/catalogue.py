@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fraud_ml.artifacts import ModelManifest, load, save
 from fraud_ml.errors import BadInput, FraudMLError, Tampered
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.coding import Coder
 from fraud_ml.models.family import Calibration, Examples, Family, Opened, Progress
 from fraud_ml.models.golden import load_golden, require_golden, sample_golden, save_golden
@@ -62,21 +63,27 @@ def fit_family(
     *,
     progress: Progress,
     fitted: MutableMapping[str, Family],
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Family:
     """Return the family fitted to these examples, from `fitted` where it stands there; afterwards it does.
 
     `fitted` holds models of the same examples and params: a blend's parts are fitted once, whoever else wants them.
+    Each family that learns keeps its own part of `checkpoint`, which belongs to the same examples and params too.
     """
     if name not in fitted:
-        knobs, family = getattr(params, name), family_named(name)
+        knobs, family, kept = getattr(params, name), family_named(name), checkpoint.part(name)
         if isinstance(knobs, BlendParams):
             parts = {}
             for part in knobs.families:
                 tell = partial(_tell_of, part, progress)
-                parts[part] = fit_family(part, inputs, train, validation, params, progress=tell, fitted=fitted)
+                parts[part] = fit_family(
+                    part, inputs, train, validation, params, progress=tell, fitted=fitted, checkpoint=checkpoint
+                )
             fitted[name] = family.join(inputs, parts, validation, knobs, progress=progress)
         else:
-            fitted[name] = family.fit(inputs, train, validation, knobs, seed=params.seed, progress=progress)
+            fitted[name] = family.fit(
+                inputs, train, validation, knobs, seed=params.seed, progress=progress, checkpoint=kept
+            )
     return fitted[name]
 
 

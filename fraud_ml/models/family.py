@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.inputs import Columns, Inputs
 
 Progress = Callable[[str], None]  # one line about long work, for people
@@ -68,7 +69,9 @@ class Family(Protocol):
 
     is_drawn: ClassVar[bool]  # another seed gives another model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> "Family":
+    def refit(
+        self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE
+    ) -> "Family":
         """Return the model that the same params and seed learn from other examples, ended where this one ended."""
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
@@ -90,6 +93,17 @@ class Learner(Family, Protocol):
 
     @classmethod
     def fit(
-        cls, inputs: Inputs, train: Examples, validation: Examples, params: Any, *, seed: int, progress: Progress
+        cls,
+        inputs: Inputs,
+        train: Examples,
+        validation: Examples,
+        params: Any,
+        *,
+        seed: int,
+        progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,
     ) -> Self:
-        """Learn from `train`; `validation`, which is later, may only say when to stop."""
+        """Learn from `train`; `validation`, which is later, may only say when to stop.
+
+        Goes on from `checkpoint` where a fit of the same was interrupted, to the same model.
+        """

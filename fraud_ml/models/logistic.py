@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fraud_ml.models.additive import fit_additive
 from fraud_ml.models.cells import Cells
 from fraud_ml.models.centre import Centre
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
@@ -76,12 +77,20 @@ class Logistic:
         *,
         seed: int,  # noqa: ARG003
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG003 - quicker fitted again than kept
     ) -> Self:
         model = cls(inputs, train, params)
         progress(f"{np.count_nonzero(model.learned)} weights")
         return model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:  # noqa: ARG002
+    def refit(
+        self,
+        inputs: Inputs,
+        train: Examples,
+        *,
+        progress: Progress,  # noqa: ARG002
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG002
+    ) -> Self:
         return type(self)(inputs, train, self.params)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from fraud_ml.artifacts import load, save
 from fraud_ml.errors import Tampered
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.coding import decode
 from fraud_ml.models.family import Calibration, Examples, Explained, Opened, Progress
 from fraud_ml.models.forest_paths import ForestPaths
@@ -52,12 +53,20 @@ class RandomForest:
         *,
         seed: int,
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG003 - quicker fitted again than kept
     ) -> Self:
         model = cls(inputs, train, params, seed)
         progress(f"{params.trees} trees grown")
         return model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:  # noqa: ARG002
+    def refit(
+        self,
+        inputs: Inputs,
+        train: Examples,
+        *,
+        progress: Progress,  # noqa: ARG002
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG002
+    ) -> Self:
         return type(self)(inputs, train, self.params, self.seed)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
