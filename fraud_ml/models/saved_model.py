@@ -23,6 +23,7 @@ SIGNATURE = "serving_default"
 REASONS = "reasons"  # raw claims to probability, base and contributions, the columns as in inputs.json
 CODED = "coded"  # the signature for many claims, whose words were looked up
 BATCH = 4096  # claims answered at once
+EXPLAINED = 512  # claims whose reasons are told at once: a network is asked at many points for each
 
 
 class Graph(Protocol):
@@ -99,12 +100,12 @@ def open_graph(folder: Path, inputs: Inputs) -> Opened:
     signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
     by_code, why = loaded.signatures[CODED], loaded.signatures[REASONS]
 
-    def batches(columns: Columns) -> Iterator[dict[str, tf.Tensor]]:
-        for start in range(0, len(columns[inputs.names[0]]), BATCH):
-            yield {arg: tf.constant(columns[name][start : start + BATCH]) for name, arg in named.items()}
+    def batches(columns: Columns, size: int = BATCH) -> Iterator[dict[str, tf.Tensor]]:
+        for start in range(0, len(columns[inputs.names[0]]), size):
+            yield {arg: tf.constant(columns[name][start : start + size]) for name, arg in named.items()}
 
     def explain(columns: Columns) -> Explained:
-        parts = [why(**batch) for batch in batches(columns)]
+        parts = [why(**batch) for batch in batches(columns, EXPLAINED)]
         contributions = np.concatenate([part["contributions"].numpy() for part in parts]).astype(np.float64)
         return Explained(float(parts[0]["base"]), contributions)
 
