@@ -111,6 +111,29 @@ def test_coded_claims_are_answered_as_the_claims_themselves(exported: Exported) 
         np.testing.assert_allclose(predictor.opened.answer_coded(coded), expected, atol=1e-6)
 
 
+REST = {"keras_tabular": 0.1, "blend": 0.1}  # log-odds that integrated gradients leave over; others add up exactly
+
+
+def test_reasons_add_up_to_the_log_odds_of_what_is_answered(exported: Exported) -> None:
+    odd = TEST.copy()
+    odd.loc[odd.index[:3], "garage"] = ["never seen", None, "never seen"]
+    odd.loc[odd.index[2:5], "age_years"] = np.nan
+    told = load_model(exported.folder).opened.explain(read_columns(odd, exported.inputs))
+    probability = load_model(exported.folder).predict(odd)
+    assert told.contributions.shape == (len(odd), len(exported.inputs.columns))
+    rest = np.log(probability / (1 - probability)) - told.base - told.contributions.sum(axis=1)
+    np.testing.assert_allclose(rest, 0, atol=REST.get(exported.name, 1e-4))
+
+
+def test_reasons_name_the_columns_that_made_the_frauds(exported: Exported) -> None:
+    """Frauds were made of `fault` and `address change` together; chance would name both for 1 risky claim in 10."""
+    told = load_model(exported.folder).opened.explain(read_columns(TEST, exported.inputs))
+    risky = ((TEST["fault"] == "third party") & (TEST["address change"] == "recent")).to_numpy()
+    first_two = np.sort(np.argsort(-told.contributions[risky], axis=1)[:, :2], axis=1)
+    made_by = sorted(exported.inputs.names.index(name) for name in ("fault", "address change"))
+    assert (first_two == made_by).all(axis=1).mean() > 0.5
+
+
 def test_an_unseen_category_and_a_claim_without_anything_are_answered(exported: Exported) -> None:
     odd = TEST.iloc[:2].copy()
     for column in CONTRACT.features:
