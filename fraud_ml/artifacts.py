@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
@@ -229,12 +230,16 @@ class FamilyResult:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What was trained, and which family became the candidate."""
+    """What was trained, which family became the candidate, and what it was computed by.
+
+    `environment` names versions of code and libraries, the lock's digest and the processor's family.
+    """
 
     chosen: str
     snapshot_digest: str
     seed: int
     results: tuple[FamilyResult, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -364,6 +369,11 @@ class Workspace:
         return self._at("models")
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of what an interrupted training had learned. No stage's output: DVC leaves it where it is."""
+        return self._at("checkpoints")
+
+    @property
     def training_report(self) -> Path:
         return self._at("training.json")
 
@@ -413,6 +423,12 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 (64 hex digits) of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_digests(paths: Iterable[Path]) -> Iterator[str]:
+    """Yield the SHA-256 of each file in turn; several are read at a time, and hashing leaves the interpreter free."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(file_digest, paths)
 
 
 def save(report: Any, path: Path) -> None:

@@ -45,6 +45,7 @@ class Column(Document):
     missing: tuple[str, ...] = ()  # source spellings that mean "not known", beside the empty cell
     personal: bool = False  # a claimant's personal datum
     about: str = ""
+    title: str = ""  # what people call it, where its name does not say so
 
 
 class Source(Document):

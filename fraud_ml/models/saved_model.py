@@ -5,20 +5,25 @@ loads and answers without this package.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.family import Calibration
+from fraud_ml.models.cell_lookup import CellLookup, stack_numbers
+from fraud_ml.models.cells import Cells
+from fraud_ml.models.family import Calibration, Coded, Explained, Opened
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.tensorflow_runtime import tf
 
 SAVED_MODEL = "saved_model"
 SIGNATURE = "serving_default"
+REASONS = "reasons"  # raw claims to probability, base and contributions, the columns as in inputs.json
+CODED = "coded"  # the signature for many claims, whose words were looked up
 BATCH = 4096  # claims answered at once
+EXPLAINED = 512  # claims whose reasons are told at once: a network is asked at many points for each
 
 
 class Graph(Protocol):
@@ -26,6 +31,12 @@ class Graph(Protocol):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return (n,) float32 log-odds of {column: (n,) string or float32}."""
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """Return the same of (n, n_categories) int32 and (n, n_numbers) float32, see `family.Coded`."""
+
+    def reasons(self, cells: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return base () and contributions (n, n_categories + n_numbers), which add up to the log-odds."""
 
 
 def answer_graph(graph: Graph, columns: Columns) -> NDArray[np.float64]:
@@ -44,33 +55,78 @@ def export_graph(graph: Graph, folder: Path, inputs: Inputs, calibration: Calibr
     scoring.graph = graph
     named = signature_names(inputs)
 
-    def answer(**given: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = graph({name: given[argument] for name, argument in named.items()})
+    def calibrated(logits: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probability": tf.sigmoid(calibration.slope * logits + calibration.intercept)}
+
+    def answer(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        return calibrated(graph({name: given[argument] for name, argument in named.items()}))
+
+    def answer_coded(cells: tf.Tensor, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+        return calibrated(graph.coded(cells, numbers))
+
+    scoring.lookup = CellLookup(inputs, Cells.of(inputs))
+    internal = [column.name for column in (*inputs.categories, *inputs.numbers)]
+    order = [internal.index(name) for name in inputs.names]
+
+    def explain(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = {name: given[argument] for name, argument in named.items()}
+        numbers = stack_numbers(columns, [column.name for column in inputs.numbers])
+        base, contributions = graph.reasons(scoring.lookup(columns), numbers)
+        return {
+            **calibrated(graph(columns)),
+            "base": calibration.slope * base + calibration.intercept,
+            "contributions": calibration.slope * tf.gather(contributions, order, axis=1),
+        }
 
     kinds = {column.name: tf.string if column.is_category else tf.float32 for column in inputs.columns}
     taken = {argument: tf.TensorSpec([None], kinds[name], name=argument) for name, argument in named.items()}
-    signature = tf.function(answer).get_concrete_function(**taken)
-    tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures={SIGNATURE: signature})
+    coded = (
+        tf.TensorSpec([None, len(inputs.categories)], tf.int32, name="cells"),
+        tf.TensorSpec([None, len(inputs.numbers)], tf.float32, name="numbers"),
+    )
+    signatures = {
+        SIGNATURE: tf.function(answer).get_concrete_function(**taken),
+        CODED: tf.function(answer_coded).get_concrete_function(*coded),
+        REASONS: tf.function(explain).get_concrete_function(**taken),
+    }
+    tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures=signatures)
     # optional, and with a random id the only part whose bytes differ between equal runs; the manifest says more
     (folder / SAVED_MODEL / "fingerprint.pb").unlink(missing_ok=True)
 
 
-def open_graph(folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
-    """Return the exported graph as a function of columns to (n_claims,) calibrated probabilities."""
+def open_graph(folder: Path, inputs: Inputs) -> Opened:
+    """Return the exported graph, loaded."""
     loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
     signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
+    by_code, why = loaded.signatures[CODED], loaded.signatures[REASONS]
+
+    def batches(columns: Columns, size: int = BATCH) -> Iterator[dict[str, tf.Tensor]]:
+        for start in range(0, len(columns[inputs.names[0]]), size):
+            yield {arg: tf.constant(columns[name][start : start + size]) for name, arg in named.items()}
+
+    def explain(columns: Columns) -> Explained:
+        parts = [why(**batch) for batch in batches(columns, EXPLAINED)]
+        contributions = np.concatenate([part["contributions"].numpy() for part in parts]).astype(np.float64)
+        return Explained(float(parts[0]["base"]), contributions)
 
     def answer(columns: Columns) -> NDArray[np.float64]:
-        rows = len(columns[inputs.names[0]])
-        parts = [
-            signature(**{arg: tf.constant(columns[name][start : start + BATCH]) for name, arg in named.items()})
-            for start in range(0, rows, BATCH)
-        ]
+        parts = [signature(**batch) for batch in batches(columns)]
         return np.concatenate([part["probability"].numpy() for part in parts]).astype(np.float64)
 
+    def answer_coded(claims: Coded) -> NDArray[np.float64]:
+        found = np.empty(len(claims))  # a batch has one size always: the compiler makes one program
+        for start in range(0, len(claims), BATCH):
+            part = slice(start, start + BATCH)
+            cells, numbers = claims.cells[part], claims.numbers[part]
+            lacking = (0, BATCH - len(cells)), (0, 0)
+            probability = by_code(
+                cells=tf.constant(np.pad(cells, lacking)), numbers=tf.constant(np.pad(numbers, lacking))
+            )["probability"]
+            found[part] = probability.numpy()[: len(cells)]
+        return found
+
     answer.keeps = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
-    return answer
+    return Opened(answer, answer_coded, explain)
 
 
 def signature_names(inputs: Inputs) -> dict[str, str]:

@@ -9,12 +9,14 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from fraud_ml.artifacts import ModelManifest, load
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.features.split import split_claims
 from fraud_ml.models import FAMILIES, export_model, fit_family, load_model, verify_model
+from fraud_ml.models.coding import Coder
 from fraud_ml.models.family import Calibration, Examples, Family
 from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
 from fraud_ml.params import TrainingParams
@@ -89,6 +91,47 @@ def test_a_claims_answer_does_not_depend_on_its_neighbours(exported: Exported) -
     predictor = load_model(exported.folder)
     alone = np.concatenate([predictor.predict(TEST.iloc[[row]]) for row in range(10)])
     np.testing.assert_allclose(alone, predictor.predict(TEST)[:10], atol=1e-6)
+
+
+def test_coded_claims_are_answered_as_the_claims_themselves(exported: Exported) -> None:
+    odd = TEST.copy()
+    odd.loc[odd.index[:3], "garage"] = ["never seen", None, "never seen"]
+    odd.loc[odd.index[2:5], "age_years"] = np.nan
+    rows = pa.RecordBatch.from_pandas(odd[list(exported.inputs.names)], preserve_index=False)
+    encoded = pa.RecordBatch.from_arrays(
+        [one.dictionary_encode() if pa.types.is_string(one.type) else one for one in rows.columns], rows.schema.names
+    )
+    predictor, coder = load_model(exported.folder), Coder(exported.inputs)
+    expected = predictor.predict(odd)
+    for coded in (
+        coder.code(read_columns(odd, exported.inputs)),
+        coder.code_batch(rows),
+        coder.code_batch(encoded),
+    ):
+        np.testing.assert_allclose(predictor.opened.answer_coded(coded), expected, atol=1e-6)
+
+
+REST = {"keras_tabular": 0.1, "blend": 0.1}  # log-odds that integrated gradients leave over; others add up exactly
+
+
+def test_reasons_add_up_to_the_log_odds_of_what_is_answered(exported: Exported) -> None:
+    odd = TEST.copy()
+    odd.loc[odd.index[:3], "garage"] = ["never seen", None, "never seen"]
+    odd.loc[odd.index[2:5], "age_years"] = np.nan
+    told = load_model(exported.folder).opened.explain(read_columns(odd, exported.inputs))
+    probability = load_model(exported.folder).predict(odd)
+    assert told.contributions.shape == (len(odd), len(exported.inputs.columns))
+    rest = np.log(probability / (1 - probability)) - told.base - told.contributions.sum(axis=1)
+    np.testing.assert_allclose(rest, 0, atol=REST.get(exported.name, 1e-4))
+
+
+def test_reasons_name_the_columns_that_made_the_frauds(exported: Exported) -> None:
+    """Frauds were made of `fault` and `address change` together; chance would name both for 1 risky claim in 10."""
+    told = load_model(exported.folder).opened.explain(read_columns(TEST, exported.inputs))
+    risky = ((TEST["fault"] == "third party") & (TEST["address change"] == "recent")).to_numpy()
+    first_two = np.sort(np.argsort(-told.contributions[risky], axis=1)[:, :2], axis=1)
+    made_by = sorted(exported.inputs.names.index(name) for name in ("fault", "address change"))
+    assert (first_two == made_by).all(axis=1).mean() > 0.5
 
 
 def test_an_unseen_category_and_a_claim_without_anything_are_answered(exported: Exported) -> None:
