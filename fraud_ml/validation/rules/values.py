@@ -19,13 +19,14 @@ def exploded(evidence: Evidence) -> Iterator[Broken]:
 
 def _exploded(evidence: Evidence, name: str) -> Iterator[Broken]:
     most = 0
-    months = [month for month in evidence.complete if evidence.months[month].distinct.get(name)]
+    months = [month for month in evidence.complete if name in evidence.months[month].columns]
     for place, month in enumerate(months):
         profile = evidence.months[month]
-        values = profile.distinct[name]
+        counts = profile.columns[name].counts
+        values = FEW_VALUES + 1 if counts is None else len(counts)
         if place >= ENOUGH_MONTHS and values > _TIMES * most + _BESIDE:
-            told = f"about {values:,} values, before at most {most:,} in a month"
-            yield Broken(told, name, month, size=values / most)
+            told = f"{values:,}{' values' if counts else ' values or more'}, before at most {most:,} in a month"
+            yield Broken(told, name, month, size=values / max(most, 1))
             continue
         if profile.rows >= ENOUGH_ROWS and values > min(FEW_VALUES, _REPEATED * profile.rows):
             return
