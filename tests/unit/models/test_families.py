@@ -237,6 +237,22 @@ def test_a_model_that_answers_golden_claims_otherwise_is_refused(exported: Expor
         verify_model(moved, manifest)
 
 
+def test_a_model_whose_words_are_looked_up_otherwise_than_it_learned_them_is_refused(
+    exported: Exported, tmp_path: Path
+) -> None:
+    moved = copy_of(exported, tmp_path)
+    inputs = json.loads((moved / "inputs.json").read_text())
+    for column in inputs["columns"]:
+        column["vocabulary"] = list(reversed(column["vocabulary"]))
+    (moved / "inputs.json").write_text(json.dumps(inputs))
+    manifest = sealed(moved, exported.manifest)
+    if exported.name == "random_forest":  # it looks words up by themselves: their order means nothing
+        verify_model(moved, manifest)
+        return
+    with pytest.raises(Tampered, match="does not answer its golden claims"):
+        verify_model(moved, manifest)
+
+
 def test_a_family_nobody_knows_is_bad_input(exported: Exported, tmp_path: Path) -> None:
     moved = copy_of(exported, tmp_path)
     content = json.loads((moved / "model.json").read_text())
