@@ -206,7 +206,7 @@ def _month_end(month: int) -> date:
 
 @cache
 def _handbook(seed: int) -> Scene:
-    """Twenty-five customers' transactions of three to five months; the next month arrives."""
+    """Some sixty customers' transactions of three to five months; the next month arrives."""
     import pandas as pd
 
     from fraud_ml.data.duck import connect, scan
@@ -216,7 +216,7 @@ def _handbook(seed: int) -> Scene:
     with connect(files=True) as duck:
         found: pd.DataFrame = duck.sql(
             f"SELECT * REPLACE (strftime(TX_DATETIME, '%Y-%m-%dT%H:%M:%S') AS TX_DATETIME) FROM ({scan([file])})"  # noqa: S608
-            f" WHERE CUSTOMER_ID % 200 = {seed % 200} AND TX_DATETIME <= '{_month_end(first)} 23:59:59'"
+            f" WHERE CUSTOMER_ID % 80 = {seed % 80} AND TX_DATETIME <= '{_month_end(first)} 23:59:59'"
             " ORDER BY TRANSACTION_ID"
         ).df()
     rows = found.astype(str)

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - names are quoted, and conditions are our own
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.artifacts import Severity
@@ -66,19 +66,18 @@ def profile_months(claims: "pd.DataFrame", contract: Contract, rules: Sequence[R
         duck.execute(f"CREATE TEMP VIEW claims AS SELECT *, {_derived(contract, held)} FROM arrived")
         columns = [column for column in contract.columns if column.name in held]
         texts = [column.name for column in columns if column.kind is Kind.CATEGORY]
-        by_month = _few_valued(duck, texts)
-        few = set(texts).intersection(*by_month.values())
-        months = _months(duck, {column.name: column.kind for column in columns}, by_month)
+        few = _few_valued(duck, texts)
+        months = _months(duck, {column.name: column.kind for column in columns}, few)
         copies = _by_month(duck, _COPIES.format(told=_told(contract, held))) if len(held) > 3 else {}
         ranks = _by_month(duck, _RANKS.format(key=quoted(contract.key))) if contract.key in held else {}
-        pairs = _pairs(duck, contract, {column.name: column.kind for column in columns}, few)
+        distinct = _distinct(duck, texts)
+        pairs = _pairs(duck, contract, {column.name: column.kind for column in columns}, distinct)
         broken, rows = _broken(duck, [rule for rule in rules if {rule.column, *rule.needs} <= held], few)
     return Profiled(
         {
-            month: Profile(
-                **found,
-                copies=int(copies.get(month, 0)),
-                positive_ranks=int(ranks.get(month, 0)),
+            month: replace(
+                _profile(found, copies.get(month, 0), ranks.get(month, 0)),
+                distinct=distinct.get(month, {}),
                 pairs=pairs.get(month, {}),
             )
             for month, found in sorted(months.items())
@@ -145,14 +144,42 @@ def _told(contract: Contract, held: set[str]) -> str:
     return ", ".join(quoted(name) for name in sorted(held - left_out))
 
 
-def _few_valued(duck: Any, texts: Sequence[str]) -> dict[str, set[str]]:
-    """Return month -> the columns whose values are few in it, so that a month in which they are many stands out."""
+def _few_valued(duck: Any, texts: Sequence[str]) -> set[str]:
+    if not texts:
+        return set()
+    wanted = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
+    (counts,) = duck.execute(f"SELECT {wanted} FROM claims").fetchall()
+    return {name for name, count in zip(texts, counts, strict=True) if count <= FEW_VALUES}
+
+
+def _distinct(duck: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return month -> column -> about how many values it has; the estimate is the same for the same values."""
     wanted = ", ".join(["__month", *(f"approx_count_distinct({quoted(name)})" for name in texts)])
-    counts = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
-    return {
-        month: {name for name, count in zip(texts, found, strict=True) if count <= FEW_VALUES}
-        for month, *found in counts
-    }
+    found = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
+    return {month: dict(zip(texts, counts, strict=True)) for month, *counts in found}
+
+
+def _pairs(
+    duck: Any, contract: Contract, kinds: Mapping[str, Kind], distinct: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Return month -> pair -> values -> rows where both are known; numbers in steps of half as much again."""
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for names in contract.checks.go_together:
+        if not all(name in kinds for name in names):
+            continue
+        told = [
+            f"CAST({bucket_sql(quoted(name))} // 10 AS VARCHAR)" if kinds[name] is Kind.NUMBER else quoted(name)
+            for name in names
+        ]
+        few = [month for month, counts in distinct.items() if all(counts.get(name, 0) <= FEW_VALUES for name in names)]
+        query = (
+            f"SELECT __month, {', '.join(told)}, count(*) FROM claims"
+            f" WHERE __month IN ({', '.join(map(text, few)) or 'NULL'}) GROUP BY ALL ORDER BY ALL"
+        )
+        for month, first, second, rows in duck.execute(query).fetchall():
+            if first is not None and second is not None:
+                found.setdefault(month, {}).setdefault(pair_name(*names), {})[pair_name(first, second)] = rows
+    return found
 
 
 def bucket_sql(name: str) -> str:
@@ -164,11 +191,8 @@ def bucket_sql(name: str) -> str:
     )
 
 
-def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, set[str]]) -> dict[str, dict[str, Any]]:
-    """Return each month's counts: one grouping for the rows, and one for each column.
-
-    few: month -> the columns of which it counts values; of other texts it counts lengths.
-    """
+def _months(duck: Any, kinds: Mapping[str, Kind], few: set[str]) -> dict[str, dict[str, Any]]:
+    """Return each month's counts: one grouping for the rows, and one for each column."""
     found: dict[str, dict[str, Any]] = {}
     totals = duck.execute(
         "SELECT __month, count(*), count(*) FILTER (WHERE __positive), count(*) FILTER (WHERE __negative)"
@@ -178,10 +202,8 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, set[str]]) -
         found[month] = {"rows": rows, "positive": positive, "negative": negative, "columns": {}}
     for name, kind in kinds.items():
         column = quoted(name)
-        long_in = [month for month in found if kind is Kind.CATEGORY and name not in few[month]]
-        is_long = f"__month IN ({', '.join(map(text, long_in))})" if long_in else "false"
         counted = {
-            Kind.CATEGORY: f"CASE WHEN {is_long} THEN CAST(length({column}) AS VARCHAR) ELSE {column} END",
+            Kind.CATEGORY: column if name in few else f"length({column})",
             Kind.NUMBER: bucket_sql(column),
             Kind.TIMESTAMP: f"date_diff('day', DATE '1970-01-01', CAST({column} AS DATE))",
         }[kind]
@@ -202,8 +224,9 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, set[str]]) -
                 counts[month][value] = rows
                 if positive:
                     positives[month][value] = positive
+        is_long = kind is Kind.CATEGORY and name not in few
         for month in found:
-            if month in long_in:
+            if is_long:
                 told = ColumnProfile(kind, known[month], None, counts[month])
             else:
                 told = ColumnProfile(kind, known[month], counts[month], {}, positives[month], midnights[month])
@@ -215,25 +238,8 @@ def _by_month(duck: Any, query: str) -> dict[str, int]:
     return dict(duck.execute(query).fetchall())
 
 
-def _pairs(
-    duck: Any, contract: Contract, kinds: Mapping[str, Kind], few: set[str]
-) -> dict[str, dict[str, dict[str, int]]]:
-    """Return month -> pair -> values -> rows where both are known; numbers in steps of half as much again."""
-    found: dict[str, dict[str, dict[str, int]]] = {}
-    for names in contract.checks.go_together:
-        if not all(kinds.get(name) is Kind.NUMBER or name in few for name in names):
-            continue
-        told = [
-            f"CAST({quoted(name)} AS VARCHAR)" if name in few else f"CAST({bucket_sql(quoted(name))} // 10 AS VARCHAR)"
-            for name in names
-        ]
-        query = (
-            f"SELECT __month, {told[0]} AS first, {told[1]} AS second, count(*) FROM claims GROUP BY ALL ORDER BY ALL"
-        )
-        for month, first, second, rows in duck.execute(query).fetchall():
-            if first is not None and second is not None:
-                found.setdefault(month, {}).setdefault(pair_name(*names), {})[pair_name(first, second)] = rows
-    return found
+def _profile(found: Mapping[str, Any], copies: int, ranks: int) -> Profile:
+    return Profile(**found, copies=int(copies), positive_ranks=int(ranks))
 
 
 def _broken(duck: Any, rules: Sequence[RowRule], few: set[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:

@@ -64,7 +64,7 @@ def _new_keys(keys: "pd.Series", turn: int) -> "pd.Series":
 @family(
     why="far more claims than ever: a join gone wrong, a test system, or another company's",
     severities={"five times": 5, "two and a half times": 2.5},
-    codes=("DATA101",),
+    codes=("DATA101", "DATA181"),
 )
 def volume_multiplied(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     """Each further row is drawn column by column from the delivery: new claims, none of them a copy."""
