@@ -7,7 +7,7 @@ quantiles are known to 2 %. Source: DDSketch (Masson, Rim, Lee 2019), which merg
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fraud_ml.contract import Kind
 
@@ -72,6 +72,22 @@ def merge(profiles: Iterable[Profile]) -> Profile:
         negative=sum(part.negative for part in parts),
         copies=sum(part.copies for part in parts),
     )
+
+
+def told_alike(months: Mapping[str, Profile]) -> dict[str, Profile]:
+    """Return the same months; a text column of many values over all of them is told by its lengths in each."""
+    whole = merge(months.values())
+    many = {name for name, column in whole.columns.items() if column.counts is None}
+    return {
+        month: replace(
+            profile,
+            columns={
+                name: ColumnProfile(column.kind, column.known, None, column.lengths_of_text) if name in many else column
+                for name, column in profile.columns.items()
+            },
+        )
+        for month, profile in months.items()
+    }
 
 
 def _merge_columns(parts: list[ColumnProfile]) -> ColumnProfile:
