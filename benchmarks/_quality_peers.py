@@ -42,8 +42,8 @@ def lightgbm(settings: dict[str, float]) -> Fit:
             verbose=-1,
         )
         categories = list(range(len(inputs.categories)))
-        model.fit(_codes(train.columns, inputs), train.labels, categorical_feature=categories)
-        return lambda columns: np.asarray(model.predict(_codes(columns, inputs), raw_score=True))
+        model.fit(codes(train.columns, inputs), train.labels, categorical_feature=categories)
+        return lambda columns: np.asarray(model.predict(codes(columns, inputs), raw_score=True))
 
     return fit
 
@@ -91,14 +91,14 @@ def toy_network(inputs: Inputs, train: Examples, seed: int) -> Answer:
     from fraud_ml.models.tensorflow_runtime import keras, make_deterministic
 
     make_deterministic(seed)
-    codes = np.nan_to_num(_codes(train.columns, inputs), nan=-1.0)
-    mean, spread = codes.mean(axis=0), codes.std(axis=0) + 1e-9
+    learned = np.nan_to_num(codes(train.columns, inputs), nan=-1.0)
+    mean, spread = learned.mean(axis=0), learned.std(axis=0) + 1e-9
     model = keras.Sequential([keras.layers.Dense(32, activation="relu"), keras.layers.Dense(1, activation="sigmoid")])
     model.compile(optimizer="adam", loss="binary_crossentropy")
-    model.fit((codes - mean) / spread, train.labels.astype(np.float32), epochs=10, batch_size=32, verbose=0)
+    model.fit((learned - mean) / spread, train.labels.astype(np.float32), epochs=10, batch_size=32, verbose=0)
 
     def answer(columns: Columns) -> NDArray[np.float64]:
-        claims = (np.nan_to_num(_codes(columns, inputs), nan=-1.0) - mean) / spread
+        claims = (np.nan_to_num(codes(columns, inputs), nan=-1.0) - mean) / spread
         return _log_odds(model.predict(claims, verbose=0)[:, 0].astype(np.float64))
 
     return answer
@@ -110,7 +110,7 @@ def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:
     return logits
 
 
-def _codes(columns: Columns, inputs: Inputs) -> NDArray[np.float64]:
+def codes(columns: Columns, inputs: Inputs) -> NDArray[np.float64]:
     """Return (n_claims, n_columns): a category's place in the vocabulary, then numbers; NaN where not known."""
     parts = []
     for column in inputs.categories:

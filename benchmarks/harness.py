@@ -107,6 +107,13 @@ def in_turns(runs: int, **contenders: Callable[[], object]) -> dict[str, list[fl
     return seconds
 
 
+def peak_gib() -> float:
+    """Return this program's largest resident memory; getrusage would tell that of the process that forked it."""
+    status = Path("/proc/self/status").read_text()
+    kib: str = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(kib) / 2**20
+
+
 def keep(report: dict[str, Any]) -> Path:
     """Write a report where `write_page` finds it."""
     RESULTS.mkdir(exist_ok=True)

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._claim_rows import rows_by_recorded_month
-from benchmarks.harness import Figure, Figures, in_turns
+from benchmarks.harness import Figure, Figures, in_turns, peak_gib
 from fraud_ml.artifacts import SnapshotManifest, Workspace, file_digest
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.data.duck import connect, scan, text
@@ -176,14 +176,7 @@ def _main(act: str, days: list[date]) -> Any:
     pinned = time.perf_counter()
     fold(workspace.snapshot, manifest, contract, workspace.claims, cache=FoldCache(settings.fold_cache))
     folded = time.perf_counter()
-    return asdict(Cost(frozen - begin, pinned - frozen, folded - pinned, _peak_gib()))
-
-
-def _peak_gib() -> float:
-    """Return this program's largest resident memory; getrusage would tell that of the process that forked it."""
-    status = Path("/proc/self/status").read_text()
-    kib: str = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(kib) / 2**20
+    return asdict(Cost(frozen - begin, pinned - frozen, folded - pinned, peak_gib()))
 
 
 def _two_days(settings: Settings) -> tuple[Cost, int, int, Cost]:

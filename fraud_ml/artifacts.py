@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from enum import StrEnum
@@ -364,6 +365,11 @@ class Workspace:
         return self._at("models")
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of what an interrupted training had learned. No stage's output: DVC leaves it where it is."""
+        return self._at("checkpoints")
+
+    @property
     def training_report(self) -> Path:
         return self._at("training.json")
 
@@ -413,6 +419,12 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 (64 hex digits) of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_digests(paths: Iterable[Path]) -> Iterator[str]:
+    """Yield the SHA-256 of each file in turn; several are read at a time, and hashing leaves the interpreter free."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(file_digest, paths)
 
 
 def save(report: Any, path: Path) -> None:

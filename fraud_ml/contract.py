@@ -90,6 +90,8 @@ class Label(Document):
     meaning_of_no: str
     investigation: Investigation | None = None  # absent where the source does not say who was looked at
     recording_stopped: RecordingStopped = RecordingStopped.KEEP
+    outages: tuple[Annotated[str, Field(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")], ...] = ()  # event months, YYYY-MM, of
+    # which it is known that fraud was hardly recorded: no news to validation, and no measure of what is usual
 
 
 class Split(Document):
@@ -197,7 +199,8 @@ class KnownChange(Document):
 class Sense(Document):
     """A rule of the trade between columns, judged row by row where all of its columns are known.
 
-    Exactly one of `at_most`, `in_order`, `equal` and `absent` is the rule; `where` says to which rows it applies.
+    Exactly one of `at_most`, `in_order`, `equal`, `absent` and `holds` is the rule; `where` says to which rows it
+    applies.
     """
 
     code: Annotated[str, Field(pattern=r"^SENSE\d{3}$")]
@@ -210,12 +213,14 @@ class Sense(Document):
     in_order: Annotated[tuple[str, ...], Field(min_length=2)] | None = None  # none is later, or greater, than the next
     equal: tuple[str, str] | None = None  # two numbers, to the hundredth
     absent: str | None = None  # the column holds nothing
+    holds: dict[str, tuple[str, ...]] | None = None  # column -> texts of which it holds one
     tolerated_share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of all rows; only where nothing is set aside
 
     @model_validator(mode="after")
     def _is_one_rule(self) -> "Sense":
-        if sum(rule is not None for rule in (self.at_most, self.in_order, self.equal, self.absent)) != 1:
-            raise ValueError("exactly one of `at_most`, `in_order`, `equal` and `absent` is the rule")
+        rules = (self.at_most, self.in_order, self.equal, self.absent, self.holds)
+        if sum(rule is not None for rule in rules) != 1 or self.holds == {}:
+            raise ValueError("exactly one of `at_most`, `in_order`, `equal`, `absent` and `holds` is the rule")
         if self.tolerated_share and self.severity == "quarantine":
             raise ValueError("`tolerated_share` does not go with quarantine: each of its rows is set aside")
         return self
@@ -228,6 +233,7 @@ class Sense(Document):
             *(self.in_order or ()),
             *(self.equal or ()),
             *([self.absent] if self.absent else ()),
+            *(self.holds or ()),
         )
         return (*ruled, *self.where)
 
@@ -240,6 +246,7 @@ class Checks(Document):
     earliest: date = date(1980, 1, 1)  # no timestamp of a claim is before
     known_changes: tuple[KnownChange, ...] = ()
     sense: tuple[Sense, ...] = ()
+    go_together: tuple[tuple[str, str], ...] = ()  # columns of which one tells much of the other
 
 
 class Contract(Document):
@@ -427,6 +434,7 @@ def _check_checks(path: Path, contract: Contract) -> None:
     kinds = {column.name: column.kind for column in contract.columns}
     spoken = [("known_changes", change.column) for change in contract.checks.known_changes]
     spoken += [(rule.code, name) for rule in contract.checks.sense for name in rule.columns]
+    spoken += [("go_together", name) for pair in contract.checks.go_together for name in pair]
     for where, name in spoken:
         if name not in known:
             raise BadInput(
@@ -445,6 +453,13 @@ def _check_checks(path: Path, contract: Contract) -> None:
             raise BadInput(
                 f"{path}: {rule.code} puts columns of different kinds in order",
                 expected="all numbers, or all timestamps",
+            )
+    for name in (name for pair in contract.checks.go_together for name in pair):
+        if kinds.get(name, Kind.TIMESTAMP) is Kind.TIMESTAMP:
+            raise BadInput(
+                f"{path}: `checks` (go_together) speaks of column `{name}`",
+                expected=f"kind: {Kind.CATEGORY} or {Kind.NUMBER}",
+                arrived=Kind.TIMESTAMP,
             )
     twice = [code for code, count in Counter(rule.code for rule in contract.checks.sense).items() if count > 1]
     if twice:

@@ -50,7 +50,7 @@ def _explain(path: Path, root: yaml.Node | None, model: type[BaseModel], refused
         problems, key=lambda problem: problem["type"] != "extra_forbidden"
     )  # a misspelt key explains a missing one
     location: Location = first["loc"]
-    line = _line_of(root, location)
+    line = line_of(root, location)
     name = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
         known = _known_keys(model, location[:-1])
@@ -65,7 +65,7 @@ def _explain(path: Path, root: yaml.Node | None, model: type[BaseModel], refused
     return BadInput(f"{path}:{line}: `{name}` does not fit: {reason}", next_step="correct the value", line=line)
 
 
-def _line_of(node: yaml.Node | None, location: Sequence[str | int]) -> int:
+def line_of(node: yaml.Node | None, location: Sequence[str | int]) -> int:
     """Return the 1-based line of the deepest part of `location` that the document has."""
     line = 1
     for part in location:

@@ -113,6 +113,11 @@ class Settings:
         return self.path("FRAUD_ML_RUNS", self.home / "runs")
 
     @property
+    def scores(self) -> Path:
+        """Folder of batch scores, by dataset, as-of date and candidate."""
+        return self.path("FRAUD_ML_SCORES", self.home / "scores")
+
+    @property
     def dvc_cache(self) -> Path:
         """DVC cache (and run cache) that all runs' checkouts share."""
         return self.path("FRAUD_ML_DVC_CACHE", self.home / "dvc-cache")

@@ -14,6 +14,7 @@ from fraud_ml.evaluation.disturbing import Disturbance, disturb
 from fraud_ml.evaluation.judging import Evaluation, Footprint, Rival, RivalState, auc_by_name, meet
 from fraud_ml.evaluation.metrics import METRICS, Scored
 from fraud_ml.models import Predictor
+from fraud_ml.models.family import Opened
 from fraud_ml.models.inputs import Columns, Input, Inputs
 from fraud_ml.params import EvaluationParams
 from tests.toy_claims import toy_params
@@ -95,7 +96,7 @@ def disturbed(answer: Callable[[Columns], NDArray], claims: int = 60) -> list[Di
     frame = pd.DataFrame(
         {"garage": rng.choice(["north", "south"], claims), "amount": rng.uniform(100, 2000, claims), "label": 0}
     )
-    predictor = Predictor(ModelManifest("toy", "", "", {}, INPUTS.names), INPUTS, answer)
+    predictor = Predictor(ModelManifest("toy", "", "", {}, INPUTS.names), INPUTS, Opened(answer, answer_coded=None))  # type: ignore[arg-type]
     return disturb(predictor, frame, predictor.predict(frame), claims)
 
 

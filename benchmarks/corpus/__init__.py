@@ -15,5 +15,5 @@ Rules are tuned on the scenes of TUNING_SEEDS; what is published is measured on 
 customers and other insurers, on which nothing was tuned.
 """
 
-TUNING_SEEDS = (1, 2)
-MEASURING_SEEDS = (103, 104)
+TUNING_SEEDS = (101, 102)
+MEASURING_SEEDS = (203, 204)

@@ -70,6 +70,7 @@ class Family:
 
 
 TAMPERED = "Tampered"
+LOG_KEY = "key of a log"  # an attribute of rows that are states of claims: the column that names the claim
 FAMILIES: dict[str, Family] = {}
 
 
@@ -98,6 +99,15 @@ def family(
 
 
 def some(rows: "pd.DataFrame", share: float, dice: "np.random.Generator") -> Any:
-    """Return the labels of a random share of the rows, at least one."""
+    """Return the labels of a random share of the rows, at least one.
+
+    Of a log, whose rows are states of claims, those that are overtaken by a later state of the same delivery come last:
+    what is broken in them reaches no snapshot.
+    """
     count = max(1, round(share * len(rows)))
-    return rows.index[sorted(dice.choice(len(rows), size=count, replace=False))]
+    order = list(dice.permutation(len(rows)))
+    key = rows.attrs.get(LOG_KEY)
+    if key is not None:
+        lasting = ~rows.sort_values("recorded_at", kind="stable")[key].duplicated(keep="last").reindex(rows.index)
+        order = [*(place for place in order if lasting.iloc[place]), *(p for p in order if not lasting.iloc[p])]
+    return rows.index[sorted(order[:count])]

@@ -1,16 +1,22 @@
 """A scene through landing, folding and judging, as a snapshot goes: who notices what, under which code."""
 
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.corpus.family import FAMILIES, File, Guard
+from benchmarks.corpus.clean import CHANGES
+from benchmarks.corpus.family import FAMILIES, TAMPERED, File, Guard, Level
 from benchmarks.corpus.scenes import Scene, as_csv, scene
 from fraud_ml.artifacts import Outcome
 from fraud_ml.data.set_aside import Code
+from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.data.sources.files import read_content
-from fraud_ml.data.tables import claim_schema, parse_rows
-from fraud_ml.errors import BadInput
+from fraud_ml.data.tables import claim_schema, log_columns, parse_rows
+from fraud_ml.errors import BadInput, Tampered
+from fraud_ml.features.log_copy import freeze_copy
 from fraud_ml.params import load_params
 from fraud_ml.settings import PROJECT
 
@@ -49,13 +55,37 @@ def notice(place: Scene, file: File) -> Noticed:
     except BadInput as broken:
         code = str(broken.facts.get("code", Code.UNREADABLE))
         return Noticed(Guard.LANDING, frozenset({(code, broken.facts.get("column"))}), True)
-    return _judged(place, known_claims(place, [history(place.line.dataset, place.seed), rows]))
+    return _judged(place, known_claims(place, [_history(place), rows]))
+
+
+def _history(place: Scene) -> "pa.Table":
+    """Return the log rows of the scene's history."""
+    dataset, seed = place.line.dataset, place.seed
+    return history(dataset, seed) if place is scene(dataset, seed) else land(place, as_csv(place.history))
 
 
 @cache
 def history(dataset: str, seed: int) -> "pa.Table":
     place = scene(dataset, seed)
     return land(place, as_csv(place.history))
+
+
+def notice_frozen(place: Scene, act: Callable[[Path], object]) -> Noticed:
+    """Freeze the scene's log, let `act` change the folder, and open it as the validate stage does."""
+    import pyarrow as pa
+
+    contract = place.contract.model_copy(update={"erasure": None})  # nobody's keys are needed to see changed bytes
+    plain = replace(place, contract=contract)
+    rows = pa.concat_tables([history(place.line.dataset, place.seed), land(plain, as_csv(place.arriving))])
+    with tempfile.TemporaryDirectory(prefix="fraud-ml-corpus-") as scratch:
+        folder = Path(scratch) / "snapshot"
+        freeze_copy(rows.select(list(log_columns(contract))).to_pandas(), contract, place.as_of, folder)
+        act(folder)
+        try:
+            open_snapshot(folder, contract)
+        except Tampered:
+            return Noticed(Guard.TAMPERED, frozenset({(TAMPERED, None)}), True)
+    return Noticed(None, frozenset(), False)
 
 
 def _judged(place: Scene, claims: "pd.DataFrame") -> Noticed:
@@ -111,7 +141,12 @@ def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
     dice = np.random.default_rng([seed, zlib.crc32(f"{family.name} {severity}".encode())])
     columns = family.columns(place)
     column = str(dice.choice(columns)) if columns else None
-    broken: Any = family.act(place, column, family.severities[severity], dice)
+    amount = family.severities[severity]
+    begin = time.perf_counter()
+    if family.level is Level.FROZEN:
+        noticed = notice_frozen(place, lambda folder: family.act(folder, amount, dice))
+        return Tried(name, severity, dataset, seed, None, noticed, time.perf_counter() - begin)
+    broken: Any = family.act(place, column, amount, dice)
     begin = time.perf_counter()
     noticed = notice(place, broken if isinstance(broken, File) else as_csv(broken))
     clean = clean_findings(dataset, seed)
@@ -123,3 +158,27 @@ def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
 def clean_findings(dataset: str, seed: int) -> Noticed:
     place = scene(dataset, seed)
     return notice(place, as_csv(place.arriving))
+
+
+@dataclass(frozen=True)
+class TriedClean:
+    """A harmless change of the corpus, and what was said of it."""
+
+    change: str
+    dataset: str
+    seed: int
+    noticed: Noticed
+    seconds: float
+
+
+def try_clean(change: str, dataset: str, seed: int) -> TriedClean:
+    """Change the scene harmlessly and see."""
+    import time
+    import zlib
+
+    import numpy as np
+
+    dice = np.random.default_rng([seed, zlib.crc32(change.encode())])
+    place, file = CHANGES[change](scene(dataset, seed), dice)
+    begin = time.perf_counter()
+    return TriedClean(change, dataset, seed, notice(place, file), time.perf_counter() - begin)

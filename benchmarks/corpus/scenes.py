@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.corpus.family import File
+from benchmarks.corpus.family import LOG_KEY, File
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.settings import PROJECT
 
@@ -41,6 +41,7 @@ class Line:
     tied: tuple[str, ...]  # columns that go with another column
     flags: tuple[str, ...]  # columns of two answers
     leaky: tuple[str, ...]  # features that somebody may fill in afterwards
+    measured: tuple[str, ...]  # numbers of which none is held by most claims
     alike: tuple[tuple[str, str], ...]  # pairs of columns that a careless export exchanges
 
 
@@ -62,6 +63,7 @@ CARCLAIMS = Line(
     tied=("PolicyType", "BasePolicy", "AgeOfPolicyHolder"),
     flags=("AccidentArea", "Sex", "Fault"),
     leaky=("PoliceReportFiled", "WitnessPresent", "AddressChange_Claim"),
+    measured=("Age",),
     alike=(("Sex", "MaritalStatus"), ("AccidentArea", "AgentType"), ("PoliceReportFiled", "WitnessPresent")),
 )
 HANDBOOK = Line(
@@ -82,6 +84,7 @@ HANDBOOK = Line(
     tied=(),
     flags=(),
     leaky=(),
+    measured=("TX_AMOUNT",),
     alike=(("CUSTOMER_ID", "TERMINAL_ID"),),
 )
 MOTOR = Line(
@@ -102,6 +105,7 @@ MOTOR = Line(
     tied=("claim_amount_eur", "vehicle_value_eur", "accident_kind"),
     flags=("police_report", "sex"),
     leaky=("police_report", "address_change"),
+    measured=("claim_amount_eur", "vehicle_value_eur", "driver_age_years", "policy_age_days"),
     alike=(("cover", "sales_channel"), ("accident_date", "reported_date"), ("phone_id", "address_id")),
 )
 
@@ -235,6 +239,7 @@ def _motor(seed: int) -> Scene:
         if str(rows[name].dtype).startswith("datetime"):
             text[name] = rows[name].dt.strftime("%Y-%m-%dT%H:%M:%S")
     text = text.astype(object).where(rows.notna(), "").astype(str)
+    text.attrs[LOG_KEY] = MOTOR.key
     return _of(MOTOR, seed, text[known], text[~known], before - day, as_of - day)
 
 

@@ -8,7 +8,7 @@ Whoever's key was destroyed is unknown: their rows' personal values are null, an
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.contract import SEALED, Contract, Erasure, Kind, Mentions
@@ -84,6 +84,37 @@ def open_rows(rows: "pa.Table", contract: Contract, keys: SnapshotKeys) -> "pa.T
     for name, mentions in erasure.mentions.items():
         columns[name] = pc.if_else(known, _replaced(rows[name], mentions, name_of), None)
     return pa.table(columns, schema=claim_schema(contract))
+
+
+def open_columns(rows: "pa.Table", contract: Contract, keys: SnapshotKeys, wanted: Collection[str]) -> "pa.Table":
+    """Return the wanted columns of log rows, opened; null where the subject was erased.
+
+    `rows` hold at least `columns_to_open`. Raises Tampered where a value is not what was sealed there.
+    """
+    import pyarrow as pa
+
+    erasure = contract.erasure
+    if erasure is not None and not set(wanted).isdisjoint({erasure.subject, *erasure.mentions}):
+        return open_rows(rows, contract, keys).select(list(wanted))
+    sealed = [(place, name) for place, name in enumerate(_sealed_columns(contract)) if name in wanted]
+    if erasure is None or not sealed:
+        return rows.select(list(wanted))
+    opened = _opened(rows, contract, rows[erasure.subject].to_pylist(), keys)
+    columns = {name: rows[name] for name in wanted}
+    for place, name in sealed:
+        values = [None if told is None else told[place] for told in opened]
+        columns[name] = _typed(values, contract.column(name).kind, claim_schema(contract).field(name).type)
+    return pa.table(columns)
+
+
+def columns_to_open(contract: Contract, wanted: Collection[str]) -> list[str]:
+    """Return the columns of log rows without which `open_columns` cannot give the wanted ones."""
+    erasure = contract.erasure
+    if erasure is None or set(wanted).isdisjoint(column.name for column in contract.personal):
+        return list(wanted)
+    if not set(wanted).isdisjoint({erasure.subject, *erasure.mentions}):
+        return list(log_schema(contract).names)
+    return list(dict.fromkeys([*wanted, erasure.subject, SEALED]))
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------

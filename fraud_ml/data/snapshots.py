@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import SUBJECT_KEYS, SnapshotManifest, Workspace, file_digest, load
+from fraud_ml.artifacts import SUBJECT_KEYS, SnapshotManifest, Workspace, file_digest, file_digests, load
 from fraud_ml.contract import Contract
 from fraud_ml.data.changes import Difference, compare
 from fraud_ml.data.fold import Fold, fold, read_fold
@@ -106,6 +106,9 @@ def freeze(settings: Settings, contract: Contract, as_of: date, *, now: datetime
     nothing was recorded by then, Tampered naming the log object whose bytes differ from its manifest, Unavailable when
     S3 or the registry is not there.
     """
+    import duckdb  # noqa: F401 - both lay rows out; imported before the registry is held
+    import pyarrow.parquet  # noqa: F401
+
     log, registry = ClaimLog(settings, contract), SnapshotRegistry(settings)
     log.batches()  # read before the registry is held, and kept: then only what was landed meanwhile
     day_is_open = (now or datetime.now(UTC)).astimezone(UTC).date() <= as_of
@@ -162,8 +165,7 @@ def verify_version(settings: Settings, contract: Contract, as_of: str, *, remote
     registry.check_git()
     held = registry.version(contract.dataset, as_of)
     with tempfile.TemporaryDirectory(prefix="fraud-ml-verify-") as scratch:
-        registry.materialise(held, Path(scratch))
-        manifest = verify_folder(Path(scratch))
+        manifest = registry.materialise(held, Path(scratch))
     return Verified(
         cached=len(manifest.files) + 1,
         remote=registry.check_remote(held) if remote else 0,
@@ -177,12 +179,10 @@ def diff_versions(settings: Settings, contract: Contract, before: str, after: st
     registry = SnapshotRegistry(settings)
     versions = [registry.version(contract.dataset, name) for name in (before, after)]
     with tempfile.TemporaryDirectory(prefix="fraud-ml-diff-") as scratch:
-        folders = []
-        for number, held in enumerate(versions):
-            folders.append(Path(scratch) / str(number))
-            folders[-1].mkdir()
-            registry.materialise(held, folders[-1])
-        old, new = ((folder, verify_folder(folder)) for folder in folders)
+        folders = [Path(scratch) / name for name in ("before", "after")]
+        old, new = (
+            (folder, registry.materialise(held, folder)) for held, folder in zip(versions, folders, strict=True)
+        )
         return compare(old, new, contract, names=(before, after))
 
 
@@ -203,13 +203,22 @@ def pin_keys(settings: Settings, contract: Contract, workspace: Workspace) -> st
     earlier pin has no key in it any more. Raises Unavailable when the object store does not answer, or its key ring
     lacks somebody.
     """
+    write_keys(collect_keys(settings, contract, workspace.snapshot), workspace.subject_keys)
+    return file_digest(workspace.subject_keys)
+
+
+def collect_keys(settings: Settings, contract: Contract, folder: Path) -> SnapshotKeys:
+    """Return the keys of everybody in the snapshot that lies in `folder`; nobody's where the contract erases nobody.
+
+    Raises Unavailable when the object store does not answer, or its key ring lacks somebody.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
-    manifest, people = read_manifest(workspace.snapshot), {}
+    manifest, people = read_manifest(folder), {}
     if contract.erasure is not None:
         columns = [contract.erasure.subject, *contract.erasure.mentions]
-        tables = [parquet.read_table(workspace.snapshot / name, columns=columns) for name in sorted(manifest.files)]
+        tables = [parquet.read_table(folder / name, columns=columns) for name in sorted(manifest.files)]
         wanted = people_in(pa.concat_tables(tables), contract.erasure)
         people = KeyRing(settings, contract.dataset).find(wanted)
         lost = [name for name in wanted if name not in people]
@@ -218,8 +227,7 @@ def pin_keys(settings: Settings, contract: Contract, workspace: Workspace) -> st
                 f"the key ring of `{contract.dataset}` lacks {len(lost):,} of the snapshot's {len(wanted):,} people",
                 next_step="restore its objects (subject-keys/ beside the log) from a backup",
             )
-    write_keys(SnapshotKeys(manifest.digest, people), workspace.subject_keys)
-    return file_digest(workspace.subject_keys)
+    return SnapshotKeys(manifest.digest, people)
 
 
 def pull_snapshot(settings: Settings, dataset: str, as_of: str, folder: Path) -> SnapshotManifest:
@@ -255,8 +263,9 @@ def verify_folder(folder: Path) -> SnapshotManifest:
     for name in sorted(found ^ set(manifest.files)):
         what = "is missing" if name in manifest.files else "is not part of the snapshot"
         raise Tampered(f"{folder / name} {what}", next_step="pin the snapshot again", path=str(folder / name))
-    for name, expected in sorted(manifest.files.items()):
-        if file_digest(folder / name) != expected:
+    names = sorted(manifest.files)
+    for name, arrived in zip(names, file_digests(folder / name for name in names), strict=True):
+        if arrived != manifest.files[name]:
             raise Tampered(
                 f"{folder / name} was changed after it was frozen",
                 next_step="pin the snapshot again",
@@ -302,11 +311,11 @@ def _reuse(registry: SnapshotRegistry, dataset: str, as_of: date) -> Reuse:
             if name in cached and manifest.layout == LAYOUT
         }
 
-    def reuse(origin: str, into: Path) -> bool:
-        if origin in known:
-            name, sha256, cached = known[origin]
-            registry.link(cached, into, name=name, sha256=sha256)
-        return origin in known
+    def reuse(origin: str, into: Path) -> str | None:
+        if origin not in known:
+            return None
+        name, sha256, cached = known[origin]
+        return registry.link(cached, into, name=name, sha256=sha256)
 
     return reuse
 
@@ -318,9 +327,7 @@ def _bring(registry: SnapshotRegistry, held: Version, into: Path) -> SnapshotMan
     if scratch.exists():  # a killed pin left it
         shutil.rmtree(scratch)
     fresh = scratch / "snapshot"
-    fresh.mkdir(parents=True)
-    registry.materialise(held, fresh)
-    manifest = verify_folder(fresh)
+    manifest = registry.materialise(held, fresh)
     if into.exists():
         into.rename(scratch / "before")
     fresh.rename(into)

@@ -21,19 +21,44 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fraud_ml.artifacts import SnapshotManifest, file_digest, load
+from fraud_ml.artifacts import SnapshotManifest, file_digest, file_digests, load
 from fraud_ml.data.layout import MANIFEST
 from fraud_ml.errors import BadInput, FraudMLError, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
 _LOCK_SECONDS = 600
+_LOCK_POLL_SECONDS = 0.02  # a freeze of a day takes one
+# What DVC imports only when it adds and pushes, in the order in which it does: two thirds of a second.
+_LOADED_LATE = (
+    "dvc.repo",
+    "dvc.repo.artifacts",
+    "dvc.repo.datasets",
+    "dvc.repo.index",
+    "dvc.repo.metrics",
+    "dvc.repo.params",
+    "dvc.repo.plots",
+    "dvc.repo.stage",
+    "dvc.repo.worktree",
+    "dvc.cachemgr",
+    "dvc.data_cloud",
+    "dvc.rwlock",
+    "dvc.scm",
+    "dvc.utils.strictyaml",
+    "dvc_data.hashfile.db.index",
+    "dvc_data.hashfile.db.local",
+    "dvc_data.hashfile.status",
+    "dvc_data.index.checkout",
+    "dvc_data.index.push",
+    "networkx",
+)
 _VERSION = re.compile(r"(?P<as_of>\d{4}-\d{2}-\d{2})(?:\.r(?P<revision>\d+))?")
 _DAMAGED = re.compile(r"\.git/(objects/\S+?)(?=[\s:;)]|$)|\b(refs/\S+?)(?=[\s:;)]|$)|index file")  # in what fsck says
 _CONFIG = """[core]
@@ -127,11 +152,11 @@ class SnapshotRegistry:
 
     # --- bytes ---
 
-    def materialise(self, version: Version, folder: Path) -> None:
+    def materialise(self, version: Version, folder: Path) -> SnapshotManifest:
         """Copy the version's files into the empty `folder`, from the cache and, what is not there, from the remote.
 
-        Raises Tampered naming the cached or remote object whose bytes are not those of the manifest, and Unavailable
-        when an object is in neither.
+        Every byte in `folder` was compared with the manifest, which is returned. Raises Tampered naming the cached or
+        remote object whose bytes are not those of the manifest, and Unavailable when an object is in neither.
         """
         manifest = self.manifest(version)
         expected = {**manifest.files, MANIFEST: version.manifest_sha256}
@@ -144,6 +169,7 @@ class SnapshotRegistry:
         if absent:
             self._fetch(version)
             self._copy(absent, expected, folder, fetched=True)
+        return manifest
 
     def cached_files(self, version: Version) -> dict[str, Path]:
         """Return where the cache keeps each of the version's files; what it lacks is left out. Nothing is hashed."""
@@ -153,14 +179,15 @@ class SnapshotRegistry:
         return {name: path for name, path in found.items() if path.is_file()}
 
     @staticmethod
-    def link(cached: Path, into: Path, *, name: str, sha256: str) -> None:
-        """Make `into` the cached file. Raises Tampered naming it when its bytes are others."""
+    def link(cached: Path, into: Path, *, name: str, sha256: str) -> str:
+        """Make `into` the cached file and return its SHA-256. Raises Tampered naming it when its bytes are others."""
         if file_digest(cached) != sha256:
             raise _changed(str(cached), name)
         try:
             os.link(cached, into)  # a freeze only reads what it has laid out, and DVC keeps its cache read-only
         except OSError:  # another file system
             shutil.copyfile(cached, into)
+        return sha256
 
     def check_git(self) -> None:
         """Have git hash its objects and follow its references. Raises Tampered naming the first that is damaged."""
@@ -204,7 +231,9 @@ class SnapshotRegistry:
             into = folder / name
             into.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(cached, into)
-            if file_digest(into) != expected[name]:
+        for (name, oid), arrived in zip(objects.items(), file_digests(folder / name for name in objects), strict=True):
+            if arrived != expected[name]:
+                cached = self._cached(oid)
                 if fetched:  # so that mending the remote is enough
                     cached.unlink()
                 raise _changed(self._remote_url(oid) if fetched else str(cached), name)
@@ -265,8 +294,8 @@ class SnapshotRegistry:
 
         The lock is the kernel's (flock); the file holds the holder's process id, for people.
         """
-        import dvc.repo  # noqa: F401 - takes a second: while waiting, not while others wait
-
+        for name in _LOADED_LATE:  # takes seconds: before others have to wait
+            import_module(name)
         self.root.parent.mkdir(parents=True, exist_ok=True)
         path = self.root.with_name(f"{self.root.name}.lock")
         with path.open("a+") as file:
@@ -282,7 +311,7 @@ class SnapshotRegistry:
                             f"{self.root} is being written by process {holder} since {_LOCK_SECONDS} s",
                             next_step="wait for it",
                         ) from None
-                    time.sleep(0.1)
+                    time.sleep(_LOCK_POLL_SECONDS)
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
@@ -301,7 +330,7 @@ class SnapshotRegistry:
         tag = f"claims/{manifest.dataset}/{version_name(manifest.as_of, revision)}"
         with self._dvc(f"store {tag}") as repo:
             repo.add([str(data)])
-            self._require_whole_cache(home / "snapshot.dvc", manifest, digest_of_manifest)
+            self._require_whole_cache(home / "snapshot.dvc", {**manifest.files, MANIFEST: digest_of_manifest})
             repo.push(targets=[str(home / "snapshot.dvc")])
         self._git("add", "--all", "--", f"claims/{manifest.dataset}")
         self._git(
@@ -315,16 +344,15 @@ class SnapshotRegistry:
         shutil.rmtree(data)  # the cache holds it
         return self.version(manifest.dataset, version_name(manifest.as_of, revision))
 
-    def _require_whole_cache(self, pointer: Path, manifest: SnapshotManifest, digest_of_manifest: str) -> None:
+    def _require_whole_cache(self, pointer: Path, expected: Mapping[str, str]) -> None:
         """Raise Tampered when the cache held another content under one of the names: DVC would version that one."""
         import yaml
 
         listing = json.loads(self._cached(yaml.safe_load(pointer.read_text())["outs"][0]["md5"]).read_bytes())
-        expected = {**manifest.files, MANIFEST: digest_of_manifest}
-        for item in listing:
-            cached = self._cached(item["md5"])
-            if file_digest(cached) != expected[item["relpath"]]:
-                raise _changed(str(cached), item["relpath"])
+        cached = {item["relpath"]: self._cached(item["md5"]) for item in listing}
+        for name, arrived in zip(cached, file_digests(cached.values()), strict=True):
+            if arrived != expected[name]:
+                raise _changed(str(cached[name]), name)
 
     def _prepare(self) -> None:
         """Make the registry, or clear what a killed writer left in it. The lock is held."""
@@ -363,6 +391,7 @@ class SnapshotRegistry:
             f"    site_cache_dir = {self.cache.with_name('snapshot-cache-index')}",
             "[cache]",
             f"    dir = {self.cache}",
+            "    type = hardlink",  # what is versioned is removed at once: no copy of it is needed
         ]
         if self._settings.snapshot_remote.startswith("s3://"):
             names = {

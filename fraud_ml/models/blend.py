@@ -1,6 +1,6 @@
 """A weighted mean of other families' log-odds, as one model; the weights are those that fit validation best."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import product
 from pathlib import Path
 from typing import Self
@@ -8,8 +8,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.calibrate import fit_platt, log_loss
-from fraud_ml.models.family import Calibration, Examples, Family, Progress
+from fraud_ml.models.calibrate import calibrated_log_loss
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
+from fraud_ml.models.family import Calibration, Examples, Family, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.saved_model import Graph, answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import tf
@@ -25,6 +26,11 @@ class BlendGraph(tf.Module):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return tf.add_n([share * part(columns) for part, share in zip(self.parts, self.shares, strict=True)])
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        return tf.add_n(
+            [share * part.coded(cells, numbers) for part, share in zip(self.parts, self.shares, strict=True)]
+        )
 
 
 class Blend:
@@ -54,15 +60,21 @@ class Blend:
         Weights are multiples of 1/steps. Log loss sees every claim, so it chooses more calmly than average precision.
         """
         logits = np.stack([part.logits(validation.columns) for part in parts.values()])
-        tried = {shares: _loss(np.array(shares) @ logits, validation.labels) for shares in _shares(params, len(parts))}
+        tried = {
+            shares: calibrated_log_loss(np.array(shares) @ logits, validation.labels)
+            for shares in _shares(params, len(parts))
+        }
         best = min(tried, key=lambda shares: round(tried[shares], 9))
         said = ", ".join(f"{share:.2f} {name}" for name, share in zip(parts, best, strict=True))
         progress(f"{said}: validation log loss {tried[best]:.4f}")
         return cls(inputs, parts, np.array(best, np.float32))
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE) -> Self:
         """Refit the parts; their weights stay."""
-        parts = {name: part.refit(inputs, train, progress=progress) for name, part in self.parts.items()}
+        parts = {
+            name: part.refit(inputs, train, progress=progress, checkpoint=checkpoint.part(name))
+            for name, part in self.parts.items()
+        }
         return type(self)(inputs, parts, self.shares)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
@@ -78,7 +90,7 @@ class Blend:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)
 
 
@@ -86,8 +98,3 @@ def _shares(params: BlendParams, parts: int) -> list[tuple[float, ...]]:
     """Return every way to deal `steps` equal shares to the parts, the first part's most first."""
     dealt = product(range(params.steps, -1, -1), repeat=parts)
     return [tuple(count / params.steps for count in counts) for counts in dealt if sum(counts) == params.steps]
-
-
-def _loss(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
-    found = fit_platt(logits, labels)
-    return log_loss(found.slope * logits + found.intercept, labels)

@@ -1,6 +1,6 @@
 """Gradient-boosted trees, a small bag of them, grown and answered by TensorFlow."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -8,17 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fraud_ml.models.cells import Cells
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.conditions import Conditions, Questions, choose_questions
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoder
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.grow_trees import LEAF, Growth, Trees
 from fraud_ml.models.inputs import Columns, Inputs
+from fraud_ml.models.leaf_masks import DEEPEST, LeafMasks
 from fraud_ml.models.saved_model import answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
 from fraud_ml.params import BoostedTreesParams
 
 BATCH = 8192
+KEEP_EVERY = 10  # trees
 
 
 class Forest(tf.Module):
@@ -33,6 +36,12 @@ class Forest(tf.Module):
         self.leaves = tf.Variable(trees.leaves.ravel(), trainable=False, name="leaves")
         self.nodes = np.arange(len(flat), dtype=np.int32) * flat.shape[1]  # where each tree's nodes begin
         self.prior = np.float32(prior)
+        self.masks = LeafMasks(conditions, trees) if trees.depth <= DEEPEST else None
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        if self.masks is None:
+            return self.logits(self.conditions.coded(cells, numbers))
+        return self.prior + tf.reduce_sum(tf.gather(self.leaves, self.masks(cells, numbers)), axis=1) / self.members
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.logits(self.conditions(columns))
@@ -55,7 +64,13 @@ class BoostedTrees:
     is_drawn = True
 
     def __init__(
-        self, inputs: Inputs, train: Examples, params: BoostedTreesParams, seed: int, progress: Progress
+        self,
+        inputs: Inputs,
+        train: Examples,
+        params: BoostedTreesParams,
+        seed: int,
+        progress: Progress,
+        checkpoint: Checkpoint,
     ) -> None:
         make_deterministic(seed)
         self.inputs, self.params, self.seed = inputs, params, seed
@@ -64,13 +79,7 @@ class BoostedTrees:
         conditions = Conditions(inputs, cells, self.questions)
         share = float(train.labels.mean())
         self.prior = round(np.log(share / (1 - share)) * LEAF) / LEAF
-        answers = _answers(conditions, train.columns)
-        growth = Growth(answers, train.labels, self.questions.column, self.prior, params, seed)
-        for number in range(1, params.trees + 1):
-            growth.grow()
-            if number % 50 == 0 or number == params.trees:
-                progress(f"{number}/{params.trees} trees in each of {params.members} members")
-        self.trees = growth.trees()
+        self.trees = self._grow(conditions, train, progress, checkpoint)
         self.graph = Forest(conditions, self.trees, self.prior)
 
     @classmethod
@@ -83,11 +92,31 @@ class BoostedTrees:
         *,
         seed: int,
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,
     ) -> Self:
-        return cls(inputs, train, params, seed, progress)
+        return cls(inputs, train, params, seed, progress, checkpoint)
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
-        return type(self)(inputs, train, self.params, self.seed, progress)
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE) -> Self:
+        return type(self)(inputs, train, self.params, self.seed, progress, checkpoint)
+
+    def _grow(self, conditions: Conditions, train: Examples, progress: Progress, checkpoint: Checkpoint) -> Trees:
+        params, kept = self.params, checkpoint.load()
+        grown = Trees(**kept) if kept else None
+        if grown and grown.count == params.trees:
+            progress(f"all {params.trees} trees stand in a checkpoint")
+            return grown
+        answers = _answers(conditions, train.columns)
+        growth = Growth(answers, train.labels, self.questions.column, self.prior, params, self.seed)
+        if grown:
+            growth.go_on_from(grown)
+            progress(f"going on from {grown.count} trees of a checkpoint")
+        for number in range(1 + (grown.count if grown else 0), params.trees + 1):
+            growth.grow()
+            if number % KEEP_EVERY == 0 or number == params.trees:
+                checkpoint.save(vars(growth.trees()))
+            if number % 50 == 0 or number == params.trees:
+                progress(f"{number}/{params.trees} trees in each of {params.members} members")
+        return growth.trees()
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
         return answer_graph(self.graph, columns)
@@ -102,7 +131,7 @@ class BoostedTrees:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)
 
 

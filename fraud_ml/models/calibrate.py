@@ -33,6 +33,12 @@ def log_loss(logits: NDArray[np.float64], labels: NDArray[np.int8] | NDArray[np.
     return float(np.mean(np.logaddexp(0, logits) - labels * logits))
 
 
+def calibrated_log_loss(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
+    """Return the mean log loss, in nats, of (n_claims,) log-odds under the calibration that fits them best."""
+    found = fit_platt(logits, labels)
+    return log_loss(found.slope * logits + found.intercept, labels)
+
+
 def _fit(
     logits: NDArray[np.float64], truth: NDArray[np.float64], start: NDArray[np.float64], free: tuple[bool, bool]
 ) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """The model families, one row each, and how their exported models are written, proven and loaded."""
 
 import importlib
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from fraud_ml.artifacts import ModelManifest, load, save
 from fraud_ml.errors import BadInput, FraudMLError, Tampered
-from fraud_ml.models.family import Calibration, Examples, Family, Progress
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
+from fraud_ml.models.coding import Coder
+from fraud_ml.models.family import Calibration, Examples, Family, Opened, Progress
 from fraud_ml.models.golden import load_golden, require_golden, sample_golden, save_golden
-from fraud_ml.models.inputs import Columns, Inputs, read_columns
+from fraud_ml.models.inputs import Inputs, read_columns
 from fraud_ml.models.manifest import MANIFEST_FILE, describe_model, require_same_files
 from fraud_ml.params import BlendParams, TrainingParams
 
@@ -38,12 +40,12 @@ class Predictor:
 
     manifest: ModelManifest
     inputs: Inputs = field(repr=False)
-    answer: Callable[[Columns], NDArray[np.float64]] = field(repr=False)
+    opened: Opened = field(repr=False)
 
     def predict(self, frame: "pd.DataFrame") -> NDArray[np.float64]:
         """Return (n_claims,) probabilities of fraud in [0, 1]. Raises BadInput naming the column that does not fit."""
         columns = read_columns(frame, self.inputs)
-        return self.answer(columns) if len(frame) else np.zeros(0)
+        return self.opened.answer(columns) if len(frame) else np.zeros(0)
 
 
 def fit_family(
@@ -55,21 +57,27 @@ def fit_family(
     *,
     progress: Progress,
     fitted: MutableMapping[str, Family],
+    checkpoint: Checkpoint = NOWHERE,
 ) -> Family:
     """Return the family fitted to these examples, from `fitted` where it stands there; afterwards it does.
 
     `fitted` holds models of the same examples and params: a blend's parts are fitted once, whoever else wants them.
+    Each family that learns keeps its own part of `checkpoint`, which belongs to the same examples and params too.
     """
     if name not in fitted:
-        knobs, family = getattr(params, name), family_named(name)
+        knobs, family, kept = getattr(params, name), family_named(name), checkpoint.part(name)
         if isinstance(knobs, BlendParams):
             parts = {}
             for part in knobs.families:
                 tell = partial(_tell_of, part, progress)
-                parts[part] = fit_family(part, inputs, train, validation, params, progress=tell, fitted=fitted)
+                parts[part] = fit_family(
+                    part, inputs, train, validation, params, progress=tell, fitted=fitted, checkpoint=checkpoint
+                )
             fitted[name] = family.join(inputs, parts, validation, knobs, progress=progress)
         else:
-            fitted[name] = family.fit(inputs, train, validation, knobs, seed=params.seed, progress=progress)
+            fitted[name] = family.fit(
+                inputs, train, validation, knobs, seed=params.seed, progress=progress, checkpoint=kept
+            )
     return fitted[name]
 
 
@@ -95,7 +103,7 @@ def export_model(folder: Path, name: str, model: Family, inputs: Inputs, calibra
     save(inputs, folder / INPUTS_FILE)
     model.export(folder, calibration)
     claims = sample_golden(inputs)
-    predictions = type(model).open(folder, inputs)(claims)
+    predictions = type(model).open(folder, inputs).answer(claims)
     save_golden(folder, claims, predictions)
     calibrated = [*model.weights(), ("calibration", np.array([calibration.slope, calibration.intercept]))]
     return describe_model(folder, name, inputs, calibrated, predictions)
@@ -128,7 +136,8 @@ def verify_model(folder: Path, manifest: ModelManifest) -> Predictor:
     predictor = load_model(folder)
     with _usable(folder, manifest):
         claims, predictions = load_golden(folder, predictor.inputs)
-        require_golden(folder, predictor.answer(claims), predictions)
+        require_golden(folder, predictor.opened.answer(claims), predictions)
+        require_golden(folder, predictor.opened.answer_coded(Coder(predictor.inputs).code(claims)), predictions)
     return predictor
 
 

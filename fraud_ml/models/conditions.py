@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.cell_lookup import CellLookup
+from fraud_ml.models.cell_lookup import CellLookup, stack_numbers
 from fraud_ml.models.cells import Cells
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.tensorflow_runtime import tf
@@ -88,15 +88,16 @@ class Conditions(tf.Module):
         self.questions = questions
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return self.coded(self.lookup(columns), stack_numbers(columns, self.numbers))
+
+    def coded(self, cells: tf.Tensor, given: tf.Tensor) -> tf.Tensor:
+        """The same of (n, n_categories) cells and (n, n_numbers) numbers, NaN where missing."""
         asked = self.questions
-        cells = self.lookup(columns)
-        numbers = [columns[name] for name in self.numbers]
         answers = [
             self._is(cells, asked.cells),
             self._is(cells, asked.pairs[:, 0]) & self._is(cells, asked.pairs[:, 1]),
         ]
-        if numbers:
-            given = tf.stack(numbers, axis=1)
+        if self.numbers:
             missing = tf.math.is_nan(tf.gather(given, asked.missing, axis=1))
             above = tf.gather(given, asked.threshold_of, axis=1) > asked.thresholds
             answers[1:1] = [missing, above]

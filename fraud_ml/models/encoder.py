@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.cell_lookup import CellLookup
+from fraud_ml.models.cell_lookup import CellLookup, stack_numbers
 from fraud_ml.models.cells import Cells
 from fraud_ml.models.inputs import Inputs
 from fraud_ml.models.tensorflow_runtime import tf
@@ -35,14 +35,14 @@ class Encoder(tf.Module):
         self.lookup = CellLookup(inputs, cells)
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> Encoded:
-        rows = tf.shape(next(iter(columns.values())))[0]
-        cells = self.lookup(columns)
-        numbers = self._scaled(columns) if self.numbers else tf.zeros((rows, 0))
-        crosses = self._crossed(cells) if len(self.crosses) else tf.zeros((rows, 0))
-        return Encoded(cells, numbers, crosses)
+        return self.coded(self.lookup(columns), stack_numbers(columns, self.numbers))
 
-    def _scaled(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        given = tf.stack([columns[name] for name in self.numbers], axis=1)
+    def coded(self, cells: tf.Tensor, given: tf.Tensor) -> Encoded:
+        """The same of (n, n_categories) cells and (n, n_numbers) numbers, NaN where missing."""
+        crosses = self._crossed(cells) if len(self.crosses) else tf.zeros((tf.shape(cells)[0], 0))
+        return Encoded(cells, self._scaled(given), crosses)
+
+    def _scaled(self, given: tf.Tensor) -> tf.Tensor:
         known = tf.math.is_finite(given)
         scaled = tf.clip_by_value((given - self.means) / self.spreads, -FARTHEST, FARTHEST)
         return tf.concat([tf.where(known, scaled, 0.0), tf.cast(~known, tf.float32)], axis=1)

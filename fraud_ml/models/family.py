@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.inputs import Columns, Inputs
 
 Progress = Callable[[str], None]  # one line about long work, for people
@@ -19,6 +20,28 @@ class Examples:
 
     columns: Columns
     labels: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Coded:
+    """Claims as numbers only, once their words were looked up, see `coding.Coder`.
+
+    cells: (n_claims, n_categories) int32, see `cells.Cells`; numbers: (n_claims, n_numbers) float32, NaN where missing.
+    """
+
+    cells: NDArray[np.int32]
+    numbers: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An exported model, loaded: functions of claims to (n_claims,) calibrated probabilities."""
+
+    answer: Callable[[Columns], NDArray[np.float64]]
+    answer_coded: Callable[[Coded], NDArray[np.float64]]  # the same, for many claims at once
 
 
 @dataclass(frozen=True)
@@ -34,7 +57,9 @@ class Family(Protocol):
 
     is_drawn: ClassVar[bool]  # another seed gives another model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> "Family":
+    def refit(
+        self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE
+    ) -> "Family":
         """Return the model that the same params and seed learn from other examples, ended where this one ended."""
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
@@ -47,8 +72,8 @@ class Family(Protocol):
         """Write what `open` needs into the existing `folder`."""
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
-        """Return the exported model as a function of columns to (n_claims,) calibrated probabilities."""
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
+        """Return the exported model, loaded."""
 
 
 class Learner(Family, Protocol):
@@ -56,6 +81,17 @@ class Learner(Family, Protocol):
 
     @classmethod
     def fit(
-        cls, inputs: Inputs, train: Examples, validation: Examples, params: Any, *, seed: int, progress: Progress
+        cls,
+        inputs: Inputs,
+        train: Examples,
+        validation: Examples,
+        params: Any,
+        *,
+        seed: int,
+        progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,
     ) -> Self:
-        """Learn from `train`; `validation`, which is later, may only say when to stop."""
+        """Learn from `train`; `validation`, which is later, may only say when to stop.
+
+        Goes on from `checkpoint` where a fit of the same was interrupted, to the same model.
+        """

@@ -36,6 +36,11 @@ class Trees:
     def depth(self) -> int:
         return int(self.leaves.shape[2]).bit_length() - 1
 
+    @property
+    def count(self) -> int:
+        """How many trees each member has."""
+        return int(self.asked.shape[1])
+
     def first(self, trees: int) -> "Trees":
         return Trees(self.asked[:, :trees], self.leaves[:, :trees])
 
@@ -75,6 +80,13 @@ class Growth:
         asked, leaves = self._grow(tf.constant(self._drawn_columns(rng)), tf.constant(self._drawn_rows(rng)))
         self.asked.append(asked.numpy())
         self.leaves.append(leaves.numpy())
+
+    def go_on_from(self, trees: Trees) -> None:
+        """Stand, nothing having been grown here, as if these first trees had been."""
+        for asked, leaves in zip(trees.asked.swapaxes(0, 1), trees.leaves.swapaxes(0, 1), strict=True):
+            self._add(tf.constant(asked), tf.constant(leaves))
+            self.asked.append(asked)
+            self.leaves.append(leaves)
 
     def trees(self) -> Trees:
         return Trees(np.stack(self.asked, axis=1), np.stack(self.leaves, axis=1))
@@ -119,6 +131,16 @@ class Growth:
         leaves = tf.cast(tf.round(steps * LEAF) / LEAF, tf.float32)
         self.margins.assign_add(tf.gather(leaves, place, batch_dims=1))
         return tf.concat(asked, axis=1), leaves
+
+    @tf.function
+    def _add(self, asked: tf.Tensor, leaves: tf.Tensor) -> None:
+        """Add a grown tree's leaves to each member's margins; asked: (members, nodes); leaves: (members, 2^depth)."""
+        place = tf.zeros((self.params.members, len(self.present)), tf.int32)
+        for level in range(self.params.depth):
+            chosen = tf.gather(asked, 2**level - 1 + place, batch_dims=1)
+            answers = tf.gather(self.conditions, tf.transpose(chosen), batch_dims=1)
+            place = 2 * place + tf.cast(tf.transpose(answers), tf.int32)
+        self.margins.assign_add(tf.gather(leaves, place, batch_dims=1))
 
     def _sums(self, pulls: tf.Tensor, place: tf.Tensor, nodes: int, *, right_only: bool) -> tf.Tensor:
         """Return (2, members, nodes, conditions): both derivatives, summed over the node's claims that say yes.

@@ -156,17 +156,21 @@ def _numbers(values: "pd.Series", missing: Sequence[str]) -> NDArray[np.float32]
             arrived=str(values.dtype),
             column=str(values.name),
         )
-    exact = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    return read_numbers(values.to_numpy(dtype=np.float64, na_value=np.nan), str(values.name), missing)
+
+
+def read_numbers(exact: NDArray[np.float64], name: str, missing: Sequence[str]) -> NDArray[np.float32]:
+    """Return a column's numbers in float32, NaN where missing. Raises BadInput for one without bound."""
     for spelling in filter(_is_number, missing):
         exact = np.where(exact == float(spelling), np.nan, exact)
     with np.errstate(over="ignore"):
         read = exact.astype(np.float32)
     if np.isinf(read).any():
         raise BadInput(
-            f"column `{values.name}` holds a number without bound",
+            f"column `{name}` holds a number without bound",
             expected="finite numbers or empty",
             arrived=f"{int(np.isinf(read).sum())} infinite values",
-            column=str(values.name),
+            column=name,
         )
     return read
 

@@ -1,24 +1,24 @@
 """Small Keras networks, averaged, over embedded categories, scaled numbers and screened pairs of categories."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.calibrate import log_loss
+from fraud_ml.models.calibrate import calibrated_log_loss
 from fraud_ml.models.cells import Cells
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoded, Encoder
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.epochs import Epochs
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.networks import PackedNetworks
 from fraud_ml.models.saved_model import BATCH, export_graph, open_graph
-from fraud_ml.models.tensorflow_runtime import keras, make_deterministic, tf
+from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
 from fraud_ml.params import KerasTabularParams
-
-WEIGHT_DECAY = 1e-4
 
 
 class _Graph(tf.Module):
@@ -30,6 +30,9 @@ class _Graph(tf.Module):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.networks(self.encoder(columns), training=False)
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        return self.networks(self.encoder.coded(cells, numbers), training=False)
 
 
 class KerasTabular:
@@ -60,28 +63,43 @@ class KerasTabular:
         *,
         seed: int,
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,
     ) -> Self:
-        """Stop when the log loss of `validation` has not fallen for `patience` epochs, and keep the best weights."""
+        """Stop when `validation`'s log loss has not fallen for `patience` epochs; keep the best weights.
+
+        It is taken after calibration, which follows anyway: log-odds that are all too high must not say when to stop.
+        """
         model = cls(inputs, train, params, seed)
         later = _encode(model.encoder, validation.columns)
-        best, kept = np.inf, []
-        for number, networks in model._epochs(train):
-            loss = log_loss(_answer(networks, later), validation.labels)
+        epochs = model._epochs(train)
+        best, kept = np.inf, model.networks.get_weights()
+        if standing := checkpoint.load():
+            epochs.go_on_from(standing)
+            best, model.epochs = float(standing["best"]), int(standing["best_epoch"])
+            kept = [standing[f"kept/{place}"] for place in range(len(kept))]
+            progress(f"going on from epoch {epochs.done} of a checkpoint")
+        while epochs.done < min(params.max_epochs, model.epochs + params.patience):
+            epochs.run()
+            loss = calibrated_log_loss(_answer(model.networks, later), validation.labels)
             if loss < best:
-                best, kept, model.epochs = loss, networks.get_weights(), number
-            told = " (best)" if model.epochs == number else ""
-            progress(f"epoch {number}/{params.max_epochs}: validation log loss {loss:.4f}{told}")
-            if number >= model.epochs + params.patience:
-                break
+                best, kept, model.epochs = loss, model.networks.get_weights(), epochs.done
+            held = {f"kept/{place}": weight for place, weight in enumerate(kept)}
+            checkpoint.save({**epochs.state(), **held, "best": np.array(best), "best_epoch": np.array(model.epochs)})
+            told = " (best)" if model.epochs == epochs.done else ""
+            progress(f"epoch {epochs.done}/{params.max_epochs}: validation log loss {loss:.4f}{told}")
         model.networks.set_weights(kept)
         model._forget_what_was_never_seen(train)
         return model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:
+    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE) -> Self:
         model = type(self)(inputs, train, self.params, self.seed)
-        for number, _ in model._epochs(train):
-            if number == self.epochs:
-                break
+        epochs = model._epochs(train)
+        if standing := checkpoint.load():
+            epochs.go_on_from(standing)
+            progress(f"going on from epoch {epochs.done} of a checkpoint")
+        while epochs.done < self.epochs:
+            epochs.run()
+            checkpoint.save(epochs.state())
         model.epochs = self.epochs
         progress(f"{self.epochs} epochs again")
         model._forget_what_was_never_seen(train)
@@ -99,34 +117,11 @@ class KerasTabular:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)
 
-    def _epochs(self, train: Examples) -> Iterator[tuple[int, PackedNetworks]]:
-        """Yield the networks after each epoch of training, at most `max_epochs`, with its number from 1."""
-        networks, params, claims = self.networks, self.params, _encode(self.encoder, train.columns)
-        networks(Encoded(*(part[:1] for part in claims)))  # makes the variables
-        labels = tf.constant(train.labels.astype(np.float32))
-        size = min(params.batch_size, len(train.labels))
-        variables = networks.trainable_variables
-        optimizer = keras.optimizers.AdamW(params.learning_rate, weight_decay=WEIGHT_DECAY)
-        optimizer.build(variables)
-
-        @tf.function
-        def epoch(order: tf.Tensor) -> None:
-            for batch in tf.range(len(train.labels) // size):
-                rows = order[batch * size : (batch + 1) * size]
-                with tf.GradientTape() as tape:
-                    picked = Encoded(*(tf.gather(part, rows) for part in claims))
-                    logits = networks.member_logits(picked, training=True)
-                    truth = tf.broadcast_to(tf.gather(labels, rows), tf.shape(logits))
-                    loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=logits))
-                optimizer.apply(tape.gradient(loss, variables), variables)
-
-        rng = np.random.default_rng(self.seed)
-        for number in range(1, params.max_epochs + 1):
-            epoch(tf.constant(rng.permutation(len(train.labels))))
-            yield number, networks
+    def _epochs(self, train: Examples) -> Epochs:
+        return Epochs(self.networks, _encode(self.encoder, train.columns), train.labels, self.params, self.seed)
 
     def _forget_what_was_never_seen(self, train: Examples) -> None:
         """A cell without any training row still has its random start; give it its column's average row instead."""

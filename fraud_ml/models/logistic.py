@@ -1,6 +1,6 @@
 """Logistic regression: the floor that every other family must reach, and a model that people can read."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from fraud_ml.models.additive import fit_additive
 from fraud_ml.models.cells import Cells
-from fraud_ml.models.encoder import Encoder
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
+from fraud_ml.models.encoder import Encoded, Encoder
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.saved_model import answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
@@ -29,7 +30,12 @@ class AdditiveGraph(tf.Module):
         self.of_numbers = tf.Variable(weights[1 + cells :].astype(np.float32), trainable=False)
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        claims = self.encoder(columns)
+        return self._logits(self.encoder(columns))
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        return self._logits(self.encoder.coded(cells, numbers))
+
+    def _logits(self, claims: Encoded) -> tf.Tensor:
         words = tf.reduce_sum(tf.gather(self.of_cells, claims.cells), axis=1)
         return self.intercept + words + tf.linalg.matvec(claims.numbers, self.of_numbers)
 
@@ -59,12 +65,20 @@ class Logistic:
         *,
         seed: int,  # noqa: ARG003
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG003 - quicker fitted again than kept
     ) -> Self:
         model = cls(inputs, train, params)
         progress(f"{np.count_nonzero(model.learned)} weights")
         return model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:  # noqa: ARG002
+    def refit(
+        self,
+        inputs: Inputs,
+        train: Examples,
+        *,
+        progress: Progress,  # noqa: ARG002
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG002
+    ) -> Self:
         return type(self)(inputs, train, self.params)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
@@ -77,5 +91,5 @@ class Logistic:
         export_graph(self.graph, folder, self.inputs, calibration)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         return open_graph(folder, inputs)

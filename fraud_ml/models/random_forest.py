@@ -3,7 +3,7 @@
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,9 @@ from sklearn.preprocessing import OneHotEncoder
 
 from fraud_ml.artifacts import load, save
 from fraud_ml.errors import Tampered
-from fraud_ml.models.family import Calibration, Examples, Progress
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
+from fraud_ml.models.coding import decode
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import MISSING, Columns, Inputs
 from fraud_ml.params import RandomForestParams
 
@@ -49,12 +51,20 @@ class RandomForest:
         *,
         seed: int,
         progress: Progress,
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG003 - quicker fitted again than kept
     ) -> Self:
         model = cls(inputs, train, params, seed)
         progress(f"{params.trees} trees grown")
         return model
 
-    def refit(self, inputs: Inputs, train: Examples, *, progress: Progress) -> Self:  # noqa: ARG002
+    def refit(
+        self,
+        inputs: Inputs,
+        train: Examples,
+        *,
+        progress: Progress,  # noqa: ARG002
+        checkpoint: Checkpoint = NOWHERE,  # noqa: ARG002
+    ) -> Self:
         return type(self)(inputs, train, self.params, self.seed)
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
@@ -73,7 +83,7 @@ class RandomForest:
         save(calibration, folder / CALIBRATION_FILE)
 
     @classmethod
-    def open(cls, folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
+    def open(cls, folder: Path, inputs: Inputs) -> Opened:
         """Raises Tampered when the file names a type that no forest of ours is made of."""
         path = folder / FOREST_FILE
         strange = sorted(set(skops.io.get_untrusted_types(file=path)) - set(TRUSTED))
@@ -86,7 +96,7 @@ class RandomForest:
             logits = _logits(pipeline, columns, inputs)
             return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
-        return answer
+        return Opened(answer, lambda claims: answer(decode(claims, inputs)))
 
 
 def without_process(dumped: bytes) -> bytes:

@@ -5,19 +5,21 @@ loads and answers without this package.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.family import Calibration
+from fraud_ml.models.family import Calibration, Coded, Opened
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.tensorflow_runtime import tf
 
 SAVED_MODEL = "saved_model"
 SIGNATURE = "serving_default"
+CODED = "coded"  # the signature for many claims, whose words were looked up
+CODED_BATCH = 1024  # one size always: the compiler makes one program
 BATCH = 4096  # claims answered at once
 
 
@@ -26,6 +28,9 @@ class Graph(Protocol):
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Return (n,) float32 log-odds of {column: (n,) string or float32}."""
+
+    def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """Return the same of (n, n_categories) int32 and (n, n_numbers) float32, see `family.Coded`."""
 
 
 def answer_graph(graph: Graph, columns: Columns) -> NDArray[np.float64]:
@@ -44,22 +49,35 @@ def export_graph(graph: Graph, folder: Path, inputs: Inputs, calibration: Calibr
     scoring.graph = graph
     named = signature_names(inputs)
 
-    def answer(**given: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = graph({name: given[argument] for name, argument in named.items()})
+    def calibrated(logits: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probability": tf.sigmoid(calibration.slope * logits + calibration.intercept)}
+
+    def answer(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        return calibrated(graph({name: given[argument] for name, argument in named.items()}))
+
+    def answer_coded(cells: tf.Tensor, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+        return calibrated(graph.coded(cells, numbers))
 
     kinds = {column.name: tf.string if column.is_category else tf.float32 for column in inputs.columns}
     taken = {argument: tf.TensorSpec([None], kinds[name], name=argument) for name, argument in named.items()}
-    signature = tf.function(answer).get_concrete_function(**taken)
-    tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures={SIGNATURE: signature})
+    coded = (
+        tf.TensorSpec([None, len(inputs.categories)], tf.int32, name="cells"),
+        tf.TensorSpec([None, len(inputs.numbers)], tf.float32, name="numbers"),
+    )
+    signatures = {
+        SIGNATURE: tf.function(answer).get_concrete_function(**taken),
+        CODED: tf.function(answer_coded).get_concrete_function(*coded),
+    }
+    tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures=signatures)
     # optional, and with a random id the only part whose bytes differ between equal runs; the manifest says more
     (folder / SAVED_MODEL / "fingerprint.pb").unlink(missing_ok=True)
 
 
-def open_graph(folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.float64]]:
-    """Return the exported graph as a function of columns to (n_claims,) calibrated probabilities."""
+def open_graph(folder: Path, inputs: Inputs) -> Opened:
+    """Return the exported graph, loaded."""
     loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
     signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
+    by_code = loaded.signatures[CODED]
 
     def answer(columns: Columns) -> NDArray[np.float64]:
         rows = len(columns[inputs.names[0]])
@@ -69,8 +87,20 @@ def open_graph(folder: Path, inputs: Inputs) -> Callable[[Columns], NDArray[np.f
         ]
         return np.concatenate([part["probability"].numpy() for part in parts]).astype(np.float64)
 
+    def answer_coded(claims: Coded) -> NDArray[np.float64]:
+        found = np.empty(len(claims))
+        for start in range(0, len(claims), CODED_BATCH):
+            part = slice(start, start + CODED_BATCH)
+            cells, numbers = claims.cells[part], claims.numbers[part]
+            lacking = (0, CODED_BATCH - len(cells)), (0, 0)
+            probability = by_code(
+                cells=tf.constant(np.pad(cells, lacking)), numbers=tf.constant(np.pad(numbers, lacking))
+            )["probability"]
+            found[part] = probability.numpy()[: len(cells)]
+        return found
+
     answer.keeps = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
-    return answer
+    return Opened(answer, answer_coded)
 
 
 def signature_names(inputs: Inputs) -> dict[str, str]:

@@ -4,17 +4,15 @@ A run that was opened before gets the champion of its first opening, whatever wa
 inputs, and with them the run cache's answers, stay the same.
 """
 
-from pathlib import Path, PurePosixPath
-
-from fraud_ml.artifacts import Champion, ModelManifest, Workspace, file_digest, load, save, whole_folder
-from fraud_ml.errors import BadInput, FraudMLError, Tampered
+from fraud_ml.artifacts import Champion, ModelManifest, Workspace, load, save, whole_folder
+from fraud_ml.errors import FraudMLError
 from fraud_ml.governance.candidates import registered_candidate
-from fraud_ml.ledger import Entry, EntryKind, Ledger
+from fraud_ml.governance.registered_model import MODEL_MANIFEST, differing_files, fetch_model, manifest_in
+from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
 ACTOR = "fraud-ml pin"
-MODEL_MANIFEST = "model.json"
 
 
 def pin_champion(settings: Settings, workspace: Workspace, *, dataset: str, as_of: str, run_key: str) -> Champion:
@@ -36,13 +34,11 @@ def pin_champion(settings: Settings, workspace: Workspace, *, dataset: str, as_o
     if champion.candidate_digest is None:
         return none_champion(workspace)
     registered, _ = registered_candidate(ledger, champion.candidate_digest)
-    manifest = ModelManifest(
-        **{**registered.body["manifest"], "features": tuple(registered.body["manifest"]["features"])}
-    )
+    manifest = manifest_in(registered)
     if _is_pinned(workspace, champion, manifest):
         return champion
     with whole_folder(workspace.champion) as folder:
-        _download(ObjectStore(settings), registered, manifest, folder / workspace.champion_model.name)
+        fetch_model(ObjectStore(settings), registered, folder / workspace.champion_model.name)
         save(champion, folder / workspace.champion_record.name)
     return champion
 
@@ -84,29 +80,6 @@ def _is_pinned(workspace: Workspace, champion: Champion, manifest: ModelManifest
         if manifest is None:
             return True
         model = workspace.champion_model
-        return load(ModelManifest, model / MODEL_MANIFEST) == manifest and not _differing(model, manifest)
+        return load(ModelManifest, model / MODEL_MANIFEST) == manifest and not differing_files(model, manifest)
     except FraudMLError:
         return False
-
-
-def _download(store: ObjectStore, registered: Entry, manifest: ModelManifest, into: Path) -> None:
-    for name in manifest.files:
-        parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or name == MODEL_MANIFEST:
-            raise BadInput(f"ledger entry {registered.seq}: a model's file must lie in its folder", arrived=name)
-    address = str(registered.body["model_uri"]).rstrip("/")
-    store.download({f"{address}/{name}": into / name for name in manifest.files})
-    differing = _differing(into, manifest)
-    if differing:
-        raise Tampered(
-            f"{address}/{differing[0]} is not the file that was registered",
-            expected=manifest.files[differing[0]][:12],
-            arrived=file_digest(into / differing[0])[:12],
-            next_step="restore it from a backup of the object store",
-            path=f"{address}/{differing[0]}",
-        )
-    save(manifest, into / MODEL_MANIFEST)
-
-
-def _differing(folder: Path, manifest: ModelManifest) -> list[str]:
-    return [name for name, digest in sorted(manifest.files.items()) if file_digest(folder / name) != digest]

@@ -75,4 +75,5 @@ S3 = Component(
     settings=_settings,
     ports=tuple(f"s3.{name}" for name in _PORTS),
     outside=("AWS_ENDPOINT_URL", "FRAUD_ML_CLAIMS_URL"),
+    stop_wait_s=3,  # asked to end it waits 15 s for connections; what it acknowledged is written and survives a kill
 )

@@ -9,6 +9,7 @@ from fraud_ml.contract import Column
 from fraud_ml.errors import BadInput
 from fraud_ml.models.calibrate import fit_platt
 from fraud_ml.models.catalogue import fit_family
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.family import Calibration, Examples, Family, Progress
 from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
 from fraud_ml.models.ranking import average_precision
@@ -28,10 +29,11 @@ class Trained:
     calibration: Calibration
     validation_average_precision: float
 
-    def again(self, inputs: Inputs, both: "pd.DataFrame", progress: Progress) -> "Trained":
+    def again(self, inputs: Inputs, both: "pd.DataFrame", progress: Progress, checkpoint: Checkpoint) -> "Trained":
         """Return it fitted to both windows. The calibration stays: claims that a model learned from cannot give one."""
         progress(f"{self.name}: learning again from {len(both):,} claims")
-        model = self.model.refit(inputs, _examples(both, inputs), progress=partial(_tell_of, self.name, progress))
+        tell = partial(_tell_of, self.name, progress)
+        model = self.model.refit(inputs, _examples(both, inputs), progress=tell, checkpoint=checkpoint)
         return replace(self, model=model, inputs=inputs)
 
 
@@ -42,12 +44,13 @@ def learn(
     params: TrainingParams,
     progress: Progress,
     whole: "pd.DataFrame | None" = None,
+    checkpoint: Checkpoint = NOWHERE,
 ) -> tuple[str, dict[str, Trained]]:
     """Return the chosen family's name, and each of `params.families` as trained, in their order.
 
     Frames hold the features and `label` of {0, 1}; `validation` is later. With `params.refit` the chosen one learns
     again, from `whole` or else from both: the latest claims are the most like those to come. Ties go to the family that
-    params name first.
+    params name first. `checkpoint` belongs to these claims and params alone: what was interrupted goes on from it.
     Raises BadInput when a window holds one class only, or a column cannot be learned from.
     """
     inputs = describe_inputs(train, features)
@@ -57,13 +60,15 @@ def learn(
     trained: dict[str, Trained] = {}
     fitted: dict[str, Family] = {}
     for name in params.families:
-        trained[name] = _fit_and_calibrate(name, inputs, examples, later, params, progress, fitted)
+        trained[name] = _fit_and_calibrate(name, inputs, examples, later, params, progress, fitted, checkpoint)
     chosen = max(trained, key=lambda name: trained[name].validation_average_precision)
     if params.refit:
         import pandas as pd
 
         both = pd.concat([train, validation], ignore_index=True) if whole is None else whole
-        trained[chosen] = trained[chosen].again(describe_inputs(both, features), both, progress)
+        trained[chosen] = trained[chosen].again(
+            describe_inputs(both, features), both, progress, checkpoint.part("again").part(chosen)
+        )
     return chosen, trained
 
 
@@ -75,11 +80,12 @@ def _fit_and_calibrate(
     params: TrainingParams,
     progress: Progress,
     fitted: dict[str, Family],
+    checkpoint: Checkpoint,
 ) -> Trained:
     """Fit one family on `train`, and see on the later `validation` how well it ranks and what its log-odds mean."""
     tell = partial(_tell_of, name, progress)
     tell(f"learning from {len(train.labels):,} claims")
-    model = fit_family(name, inputs, train, validation, params, progress=tell, fitted=fitted)
+    model = fit_family(name, inputs, train, validation, params, progress=tell, fitted=fitted, checkpoint=checkpoint)
     logits = model.logits(validation.columns)
     reached = round(average_precision(validation.labels, logits), 6)
     tell(f"average precision {reached:.3f} on validation")

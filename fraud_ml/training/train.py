@@ -1,5 +1,6 @@
 """The train stage: every configured family learns from the windows, and is exported beside the report."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -9,14 +10,17 @@ from fraud_ml.artifacts import (
     TrainingReport,
     Verdict,
     Workspace,
+    digest_of,
+    file_digest,
     load,
     save,
     whole_folder,
 )
 from fraud_ml.contract import Column, load_contract
 from fraud_ml.errors import BadInput
-from fraud_ml.features.windows import REPORT, read_window
+from fraud_ml.features.windows import REPORT, read_window, window_path
 from fraud_ml.models.catalogue import export_model
+from fraud_ml.models.checkpoints import Checkpoint
 from fraud_ml.models.family import Progress
 from fraud_ml.params import TrainingParams
 from fraud_ml.training.learn import Trained, learn
@@ -30,8 +34,9 @@ def say(line: str) -> None:
 def fit_families(workspace: Workspace, params: TrainingParams, progress: Progress = say) -> TrainingReport:
     """Train each of `params.families`; afterwards `workspace.models` holds them and the report names the chosen one.
 
-    The test window is not read here.
-    Raises NotAccepted when the snapshot's verdict is not `accepted`, BadInput when the windows cannot be learned from.
+    The test window is not read here. Killed and run again, it goes on from `workspace.checkpoints` to the same models.
+    Raises NotAccepted when the snapshot's verdict is not `accepted`, BadInput when the windows cannot be learned from,
+    or when a checkpoint was written by another version of code or libraries.
     """
     windows = load(FeatureReport, workspace.features / REPORT)
     load(Verdict, workspace.validation_verdict).require_accepted(subject_digest=windows.snapshot_digest)
@@ -39,12 +44,21 @@ def fit_families(workspace: Workspace, params: TrainingParams, progress: Progres
     frames = {name: read_window(workspace.features, name) for name in ("train", "validation")}
     features = _features(contract.columns, windows)
     workspace.training_report.unlink(missing_ok=True)  # it must not stand beside other models than its own
-    chosen, trained = learn(frames["train"], frames["validation"], features, params, progress)
+    checkpoint = _checkpoint(workspace, features, params)
+    chosen, trained = learn(frames["train"], frames["validation"], features, params, progress, checkpoint=checkpoint)
     with whole_folder(workspace.models) as folder:
         results = tuple(_export(name, folder / name, model, progress) for name, model in trained.items())
     report = TrainingReport(chosen, windows.snapshot_digest, params.seed, results)
     save(report, workspace.training_report)
+    shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     return report
+
+
+def _checkpoint(workspace: Workspace, features: list[Column], params: TrainingParams) -> Checkpoint:
+    """Return the place that belongs to these windows and params alone; those of other trainings are passed over."""
+    learned_from = [file_digest(window_path(workspace.features, name)) for name in ("train", "validation")]
+    declared = [column.model_dump(mode="json") for column in features]
+    return Checkpoint(workspace.checkpoints / digest_of([learned_from, declared, params.model_dump(mode="json")])[:16])
 
 
 def _export(name: str, folder: Path, trained: Trained, progress: Progress) -> FamilyResult:

@@ -5,11 +5,9 @@ TFDV takes its own statistics in a row-wise pass over all claims; its validator 
 
 # ruff: noqa: S608 - names are quoted
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.contract import Contract, Kind
@@ -50,17 +48,6 @@ class Figures:
 class Description:
     rows: int
     columns: Mapping[str, Figures]
-
-
-def columns_with_domain(schema: Path) -> frozenset[str]:
-    """Return the features of a TFDV schema's text that have a domain of words; of a wrong schema, whatever is found."""
-    content = schema.read_text(encoding="utf-8") if schema.is_file() else ""
-    found = set()
-    for feature in re.split(r"^\s*feature\s*:?\s*\{", content, flags=re.MULTILINE)[1:]:
-        name = re.search(r'\bname:\s*"([^"]*)"', feature)
-        if name and re.search(r"\b(domain\s*:|string_domain\b)", feature):
-            found.add(name.group(1))
-    return frozenset(found)
 
 
 def describe_chunk(

@@ -87,6 +87,12 @@ class Evidence:
         """Say whether the labels of all claims of the month count."""
         return end_of(month) + timedelta(days=self.contract.label.maturity_days) <= self.as_of
 
+    def mature_share(self, month: str) -> float:
+        """Return which share of the month's days has claims whose labels count, in [0, 1]."""
+        counts_until = self.as_of - timedelta(days=self.contract.label.maturity_days)
+        days = (end_of(month) - first_of(month)).days + 1
+        return min(max((counts_until - first_of(month)).days + 1, 0), days) / days
+
     def _pooled(self, name: str, months: tuple[str, ...]) -> tuple[ColumnProfile, int]:
         parts = [Profile(self.months[m].rows, {name: self.months[m].columns[name]}) for m in months]
         pooled = merge(parts)
@@ -103,6 +109,9 @@ def end_of(month: str) -> date:
 
 
 def next_month(month: str) -> str:
+    """Return the month after; NO_MONTH has none, and is its own."""
+    if month == NO_MONTH:
+        return month
     return f"{end_of(month) + timedelta(days=1):%Y-%m}"
 
 

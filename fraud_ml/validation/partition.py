@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from fraud_ml.artifacts import Severity
 from fraud_ml.contract import Contract
+from fraud_ml.errors import BadInput
 from fraud_ml.validation.checks import EVENTS, count_checks, happened_until
 from fraud_ml.validation.counting import Count, count_rules, is_counted, unique_columns
-from fraud_ml.validation.describing import columns_with_domain, describe_chunk
+from fraud_ml.validation.describing import describe_chunk
 from fraud_ml.validation.partial import Aside, Partial, Summary
 from fraud_ml.validation.profiling import EXAMPLES, Chunk, Profiled, RowRule, chunk_of, profile_chunk
 from fraud_ml.validation.quarantine import digest_key
+from fraud_ml.validation.rulebook.schema_text import read_text_format
 from fraud_ml.validation.rules.rows import row_rules
 from fraud_ml.validation.statistics import SCHEMA_FILE
 from fraud_ml.validation.suite import SUITE_FILE, Rule, Suite, read_suite
@@ -110,6 +112,16 @@ def judge_months(claims: "pd.DataFrame", judges: Judges, as_of: date) -> list[Pa
         )
         partials.append(Partial(summary, {name: hashes_of(mine[name]) for name in judges.unique if name in mine}))
     return partials
+
+
+def columns_with_domain(schema: Path) -> frozenset[str]:
+    """Return the features of a TFDV schema that have a domain of words; of a wrong schema none: the worker tells it."""
+    try:
+        features = [feature for feature, _ in read_text_format(schema).messages("feature")]
+    except (BadInput, OSError):
+        return frozenset()
+    with_domain = [one for one in features if one.text("domain") or one.message("string_domain")]
+    return frozenset(name for one in with_domain if (name := one.text("name")))
 
 
 def unknown_people(claims: "pd.DataFrame", contract: Contract) -> "NDArray[np.bool_] | None":

@@ -7,12 +7,13 @@ quantiles are known to 2 %. Source: DDSketch (Masson, Rim, Lee 2019), which merg
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fraud_ml.contract import Kind
 
 FEW_VALUES = 500  # a text column with more values is not told by its values
 BUCKETS_PER_E = 25  # buckets in which a number grows e-fold: each is 4 % wide
+BETWEEN = "\x1f"  # the ASCII separator of units: what stands in no name, and in no value that was accepted
 BUCKET_OFFSET = 100_000  # bucket of ±1: beyond any exponent of a float64, so that the sign stays readable
 
 
@@ -52,6 +53,7 @@ class Profile:
     positive: int = 0
     negative: int = 0
     copies: int = 0  # rows that tell under another key what an earlier row of the month tells
+    pairs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # `pair_name` -> `pair_name` of values -> rows
     positive_ranks: int = 0  # sum over positives of their rank by key (from 1) among the month's labelled
 
     @property
@@ -71,23 +73,11 @@ def merge(profiles: Iterable[Profile]) -> Profile:
         positive=sum(part.positive for part in parts),
         negative=sum(part.negative for part in parts),
         copies=sum(part.copies for part in parts),
+        pairs={
+            pair: _added(part.pairs.get(pair, {}) for part in parts)
+            for pair in dict.fromkeys(pair for part in parts for pair in part.pairs)
+        },
     )
-
-
-def told_alike(months: Mapping[str, Profile]) -> dict[str, Profile]:
-    """Return the same months; a text column of many values over all of them is told by its lengths in each."""
-    whole = merge(months.values())
-    many = {name for name, column in whole.columns.items() if column.counts is None}
-    return {
-        month: replace(
-            profile,
-            columns={
-                name: ColumnProfile(column.kind, column.known, None, column.lengths_of_text) if name in many else column
-                for name, column in profile.columns.items()
-            },
-        )
-        for month, profile in months.items()
-    }
 
 
 def _merge_columns(parts: list[ColumnProfile]) -> ColumnProfile:
@@ -105,6 +95,11 @@ def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
     for each in counts:
         total.update(each)
     return dict(sorted(total.items()))
+
+
+def pair_name(first: str, second: str) -> str:
+    """Return one text for two columns, or for a value of each."""
+    return f"{first}{BETWEEN}{second}"
 
 
 def bucket_of(number: float) -> int:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fraud_ml.artifacts import Severity
 from fraud_ml.contract import Contract, Kind
 from fraud_ml.data.duck import connect, quoted, text
-from fraud_ml.validation.profile import BUCKET_OFFSET, BUCKETS_PER_E, FEW_VALUES, ColumnProfile, Profile
+from fraud_ml.validation.profile import BUCKET_OFFSET, BUCKETS_PER_E, FEW_VALUES, ColumnProfile, Profile, pair_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -123,6 +123,7 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
         months = _months(duck, kinds, few)
         copies = _by_month(duck, _COPIES.format(told=_told(contract, held))) if len(held) > 3 else {}
         ranks = _by_month(duck, _RANKS.format(key=quoted(contract.key))) if contract.key in held else {}
+        pairs = _pairs(duck, contract, kinds, few)
         key = quoted(contract.key) if contract.key in held else "''"
         asked = [rule for rule in rules if {rule.column, *rule.needs} <= held]
         by_month = _broken(duck, asked, few, chunk.months)
@@ -131,7 +132,15 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
             total.update(counts)
         rows = _rows(duck, [rule for rule in asked if total[rule.name]], key)
     return Profiled(
-        {month: _profile(found, copies.get(month, 0), ranks.get(month, 0)) for month, found in sorted(months.items())},
+        {
+            month: Profile(
+                **found,
+                copies=int(copies.get(month, 0)),
+                positive_ranks=int(ranks.get(month, 0)),
+                pairs=pairs.get(month, {}),
+            )
+            for month, found in sorted(months.items())
+        },
         dict(total),
         rows,
         by_month,
@@ -199,17 +208,17 @@ def _told(contract: Contract, held: set[str]) -> str:
     return ", ".join(quoted(name) for name in sorted(held - left_out))
 
 
-def _few_valued(duck: Any, texts: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Return the months in which each text column has few values. The estimate is the same for the same values."""
-    if not texts:
-        return {}
-    wanted = ", ".join(f"approx_count_distinct({quoted(name)})" for name in texts)
-    found: dict[str, set[str]] = {name: set() for name in texts}
-    for month, *counts in duck.execute(f"SELECT __month, {wanted} FROM claims GROUP BY __month").fetchall():
-        for name, count in zip(texts, counts, strict=True):
-            if count <= FEW_VALUES:
-                found[name].add(month)
-    return {name: frozenset(few) for name, few in found.items()}
+def _few_valued(duck: Any, texts: Sequence[str]) -> dict[str, set[str]]:
+    """Return month -> the columns whose values are few in it, so that a month in which they are many stands out.
+
+    The estimate is the same for the same values.
+    """
+    wanted = ", ".join(["__month", *(f"approx_count_distinct({quoted(name)})" for name in texts)])
+    counts = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
+    return {
+        month: {name for name, count in zip(texts, found, strict=True) if count <= FEW_VALUES}
+        for month, *found in counts
+    }
 
 
 def bucket_sql(name: str) -> str:
@@ -221,8 +230,11 @@ def bucket_sql(name: str) -> str:
     )
 
 
-def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, frozenset[str]]) -> dict[str, dict[str, Any]]:
-    """Return each month's counts: one grouping for the rows, and one for each column."""
+def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, set[str]]) -> dict[str, dict[str, Any]]:
+    """Return each month's counts: one grouping for the rows, and one for each column.
+
+    few: month -> the columns of which it counts values; of other texts it counts lengths.
+    """
     found: dict[str, dict[str, Any]] = {}
     totals = duck.execute(
         "SELECT __month, count(*), count(*) FILTER (WHERE __positive), count(*) FILTER (WHERE __negative)"
@@ -232,8 +244,10 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, frozenset[st
         found[month] = {"rows": rows, "positive": positive, "negative": negative, "columns": {}}
     for name, kind in kinds.items():
         column = quoted(name)
+        long_in = [month for month in found if kind is Kind.CATEGORY and name not in few[month]]
+        is_long = f"__month IN ({', '.join(map(text, long_in))})" if long_in else "false"
         counted = {
-            Kind.CATEGORY: _value_or_length(column, few.get(name, frozenset()), found),
+            Kind.CATEGORY: f"CASE WHEN {is_long} THEN CAST(length({column}) AS VARCHAR) ELSE {column} END",
             Kind.NUMBER: bucket_sql(column),
             Kind.TIMESTAMP: f"date_diff('day', DATE '1970-01-01', CAST({column} AS DATE))",
         }[kind]
@@ -255,7 +269,7 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, frozenset[st
                 if positive:
                     positives[month][value] = positive
         for month in found:
-            if kind is Kind.CATEGORY and month not in few[name]:
+            if month in long_in:
                 told = ColumnProfile(kind, known[month], None, counts[month])
             else:
                 told = ColumnProfile(kind, known[month], counts[month], {}, positives[month], midnights[month])
@@ -263,30 +277,45 @@ def _months(duck: Any, kinds: Mapping[str, Kind], few: Mapping[str, frozenset[st
     return found
 
 
-def _value_or_length(column: str, few: frozenset[str], months: Mapping[str, Any]) -> str:
-    """Return SQL for what text is counted by: its value in months of few values, else its characters."""
-    if few >= set(months):
-        return column
-    if not few:
-        return f"length({column})"
-    listed = ", ".join(map(text, sorted(few)))
-    return f"CASE WHEN __month IN ({listed}) THEN {column} ELSE CAST(length({column}) AS VARCHAR) END"
-
-
 def _by_month(duck: Any, query: str) -> dict[str, int]:
     return dict(duck.execute(query).fetchall())
 
 
-def _profile(found: Mapping[str, Any], copies: int, ranks: int) -> Profile:
-    return Profile(**found, copies=int(copies), positive_ranks=int(ranks))
+def _pairs(
+    duck: Any, contract: Contract, kinds: Mapping[str, Kind], few: Mapping[str, set[str]]
+) -> dict[str, dict[str, dict[str, int]]]:
+    """Return month -> pair -> values -> rows where both are known; numbers in steps of half as much again.
+
+    A month in which a text column has many values counts no pairs of it.
+    """
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for names in contract.checks.go_together:
+        words = {name for name in names if kinds.get(name) is Kind.CATEGORY}
+        if not all(kinds.get(name) is Kind.NUMBER or name in words for name in names):
+            continue
+        told = [
+            f"CAST({quoted(name)} AS VARCHAR)"
+            if name in words
+            else f"CAST({bucket_sql(quoted(name))} // 10 AS VARCHAR)"
+            for name in names
+        ]
+        months = [month for month, columns in few.items() if words <= columns]
+        query = (
+            f"SELECT __month, {told[0]} AS first, {told[1]} AS second, count(*) FROM claims"
+            f" WHERE __month IN ({', '.join(map(text, months)) or 'NULL'}) GROUP BY ALL ORDER BY ALL"
+        )
+        for month, first, second, rows in duck.execute(query).fetchall():
+            if first is not None and second is not None:
+                found.setdefault(month, {}).setdefault(pair_name(*names), {})[pair_name(first, second)] = rows
+    return found
 
 
 def _broken(
-    duck: Any, rules: Sequence[RowRule], few: Mapping[str, frozenset[str]], months: Sequence[str]
+    duck: Any, rules: Sequence[RowRule], few: Mapping[str, set[str]], months: Sequence[str]
 ) -> dict[str, dict[str, int]]:
     """Return for each month how many rows break each rule."""
     counts = {month: {rule.name: 0 for rule in rules} for month in months}
-    cheap = [rule for rule in rules if rule.of_text and few.get(rule.column, frozenset()) >= set(months)]
+    cheap = [rule for rule in rules if rule.of_text and all(rule.column in columns for columns in few.values())]
     asked = [rule for rule in rules if rule not in cheap] + _of_distinct_values(duck, cheap)
     if asked:
         wanted = ", ".join(f"count(*) FILTER (WHERE {rule.broken})" for rule in asked)

@@ -65,6 +65,24 @@ def share_gap(count: int, rows: int, count_before: int, rows_before: int) -> flo
     return max(0.0, p - q - width)
 
 
+def rise(count: int, rows: int, count_before: int, rows_before: int) -> float:
+    """Return how many standard deviations a share rose: the signed root of the likelihood ratio, below 0 for a fall.
+
+    It keeps its meaning where one of the counts is small or zero, where `share_gap` sees nothing.
+    Source: Barndorff-Nielsen and Cox 1994, Inference and Asymptotics.
+    """
+    if not rows or not rows_before:
+        return 0.0
+    both = (count + count_before) / (rows + rows_before)
+    gain = sum(
+        part * math.log(part / (of * share))
+        for k, of in ((count, rows), (count_before, rows_before))
+        for part, share in ((k, both), (of - k, 1 - both))
+        if part
+    )
+    return math.copysign(math.sqrt(2 * max(gain, 0.0)), count / rows - count_before / rows_before)
+
+
 def count_gap(count: int, expected: float) -> bool:
     """Say whether a count of independent events lies beyond chance of the expected one (Poisson, normal limit)."""
     return abs(count - expected) > Z * math.sqrt(max(count, expected, 1.0))

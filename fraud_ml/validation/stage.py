@@ -13,6 +13,7 @@ from fraud_ml.validation.months import table_of_fold
 from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.quarantine import write_quarantine
 from fraud_ml.validation.report import write_report
+from fraud_ml.validation.rulebook import require_sound_rules
 from fraud_ml.validation.verdict import judge_table
 
 DATA_DOCS = "data_docs"
@@ -22,6 +23,7 @@ def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
     """Judge the snapshot pinned in the workspace; write its fold, report, quarantine, and last the verdict."""
     manifest = load(SnapshotManifest, workspace.snapshot_manifest)
     contract = load_contract(manifest.dataset, workspace.expectations)
+    require_sound_rules(manifest.dataset, workspace.expectations)
     snapshot = open_snapshot(workspace.snapshot, contract)
     settings = Settings.load()
     keys = snapshot.keys  # asked for before anything is written

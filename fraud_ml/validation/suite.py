@@ -5,7 +5,7 @@ Light: Great Expectations itself reads the same file in `expectations.py`, but n
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,40 +97,61 @@ class Suite:
 
 def read_suite(path: Path, contract: Contract) -> Suite:
     """Return the suite. Raises BadInput naming the file and the expectation's index (from 0) of whatever is wrong."""
+    suite = load_suite(path)
+    rules = tuple(rule_of(suite, index, contract) for index in range(len(suite.content["expectations"])))
+    for first, again in repeated_codes(rules):
+        raise refuse_repeated(suite, first, again)
+    return Suite(path, suite.content, rules)
+
+
+def load_suite(path: Path) -> Suite:
+    """Return the file as it stands, its expectations not yet looked at (no rules). Raises BadInput."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file", next_step="write it: copy that of another dataset") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not readable as text", expected="UTF-8", next_step="save it as UTF-8") from None
     except json.JSONDecodeError as broken:
         raise BadInput(
-            f"{path}:{broken.lineno}: not valid JSON", arrived=broken.msg, next_step="mend the line"
+            f"{path}:{broken.lineno}: not valid JSON", arrived=broken.msg, next_step="mend the line", line=broken.lineno
         ) from None
     expectations = content.get("expectations") if isinstance(content, dict) else None
     if not isinstance(expectations, list) or not expectations or not content.get("name"):
         raise BadInput(f"{path}: not a suite", expected="an object with `name` and a filled list `expectations`")
-    suite = Suite(path, content, ())
-    rules = tuple(_rule(suite, index, item, contract) for index, item in enumerate(expectations))
-    _refuse_repeated_codes(suite, rules)
-    return Suite(path, content, rules)
+    return Suite(path, content, ())
 
 
-def _rule(suite: Suite, index: int, item: Any, contract: Contract) -> Rule:
+def rule_of(suite: Suite, index: int, contract: Contract) -> Rule:
+    """Return one expectation as a rule. Raises BadInput; its fact `problem` is a code of `rulebook/problem.py`."""
+    item = suite.content["expectations"][index]
     if not isinstance(item, dict) or not isinstance(item.get("type"), str) or not isinstance(item.get("kwargs"), dict):
-        raise suite.refuse(index, "not an expectation", expected="`type`, `kwargs` and `meta`")
+        raise suite.refuse(index, "not an expectation", expected="`type`, `kwargs` and `meta`", problem="RULE002")
     meta = item.get("meta") or {}
-    code = meta.get("code")
+    code = meta.get("code") if isinstance(meta, dict) else None
     if not isinstance(code, str) or not _CODE.fullmatch(code):
         raise suite.refuse(
-            index, "no code", expected='meta: {"code": "GX" and three digits}', next_step="give it a free code"
+            index,
+            "no code",
+            expected='meta: {"code": "GX" and three digits}',
+            next_step="give it a free code",
+            problem="RULE003",
         )
     if not meta.get("title"):
         raise suite.refuse(
-            index, f"{code} has no title", next_step='add `"title"` to its meta: the rule in a few words'
+            index,
+            f"{code} has no title",
+            next_step='add `"title"` to its meta: the rule in a few words',
+            problem="RULE002",
         )
     known = [str(severity) for severity in Severity]
     if meta.get("severity") not in known:
         raise suite.refuse(
-            index, f"{code} has no severity", expected=" or ".join(known), arrived=str(meta.get("severity"))
+            index,
+            f"{code} has no severity",
+            expected=" or ".join(known),
+            arrived=str(meta.get("severity")),
+            problem="RULE005",
         )
     severity = Severity(meta["severity"])
     rule = Rule(index, code, meta["title"], severity, meta.get("next_step", ""), item["type"], item["kwargs"])
@@ -142,6 +163,7 @@ def _rule(suite: Suite, index: int, item: Any, contract: Contract) -> Rule:
                 expected="a column of contract.yaml",
                 next_step="correct the name, or declare the column",
                 column=name,
+                problem="RULE009",
             )
     if severity is Severity.QUARANTINE and "mostly" in rule.kwargs:
         raise suite.refuse(
@@ -149,17 +171,24 @@ def _rule(suite: Suite, index: int, item: Any, contract: Contract) -> Rule:
             f"{code} sets rows aside, and has `mostly`",
             expected="one of the two",
             next_step="remove `mostly`: how many rows may be set aside stands in params.yaml (max_quarantined_share)",
+            problem="RULE006",
         )
     return rule
 
 
-def _refuse_repeated_codes(suite: Suite, rules: tuple[Rule, ...]) -> None:
-    seen: dict[str, int] = {}
+def repeated_codes(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Rule]]:
+    """Yield each rule whose code an earlier one bears, after that one."""
+    seen: dict[str, Rule] = {}
     for rule in rules:
         if rule.code in seen:
-            raise suite.refuse(
-                rule.index,
-                f"{rule.code} is also the code of expectations[{seen[rule.code]}]",
-                next_step="give it a free code",
-            )
-        seen[rule.code] = rule.index
+            yield seen[rule.code], rule
+        seen.setdefault(rule.code, rule)
+
+
+def refuse_repeated(suite: Suite, first: Rule, again: Rule) -> BadInput:
+    return suite.refuse(
+        again.index,
+        f"{again.code} is also the code of expectations[{first.index}]",
+        next_step="give it a free code",
+        problem="RULE004",
+    )

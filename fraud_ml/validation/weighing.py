@@ -12,7 +12,6 @@ from fraud_ml.validation.counting import Count, add_counts, is_counted
 from fraud_ml.validation.evidence import Evidence
 from fraud_ml.validation.partial import Aside, Partial, Summary
 from fraud_ml.validation.partition import Judges, unknown_people
-from fraud_ml.validation.profile import told_alike
 from fraud_ml.validation.profiling import EXAMPLES, Profiled
 from fraud_ml.validation.quarantine import digest_key
 from fraud_ml.validation.rules import judge_rules
@@ -60,7 +59,7 @@ def weigh_own_checks(months: Months, judges: Judges, as_of: date) -> list[Findin
 
 def weigh_rules(months: Months, judges: Judges, as_of: date) -> list[Finding]:
     """Return what our own rules over months, and those of rows, find."""
-    profiles = told_alike({month.month: month.profile for month in months.summaries})
+    profiles = {month.month: month.profile for month in months.summaries}
     names = dict.fromkeys(name for month in months.summaries for name in month.broken)
     broken = {name: sum(month.broken.get(name, 0) for month in months.summaries) for name in names}
     examples = {

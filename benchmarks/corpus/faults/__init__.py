@@ -3,6 +3,7 @@
 from benchmarks.corpus.faults import (  # noqa: F401 - each enters its families into the table
     columns,
     csv_files,
+    frozen,
     keys,
     labels,
     mix,

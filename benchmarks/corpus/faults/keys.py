@@ -72,7 +72,7 @@ def key_reused(scene: Scene, column: None, amount: float, dice: "np.random.Gener
 @family(
     why="a spreadsheet took the key for a number: leading zeros are gone, or it ends in E+05",
     severities={"all": 1.0, "few": 0.01},
-    codes=("GX3", "DATA146", "DATA14", "LAND008", "LAND009", "DATA004"),
+    codes=("GX3", "DATA146", "DATA121", "DATA126", "LAND008", "LAND009", "DATA004"),
     column="names",
 )
 def key_as_a_number(scene: Scene, column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
@@ -104,6 +104,7 @@ def orphan_keys(scene: Scene, column: str, amount: float, dice: "np.random.Gener
     why="the export was sorted by the answer before it was numbered: the key tells who is a fraud",
     severities={"all": 1.0},
     codes=("DATA174",),
+    datasets=("carclaims", "handbook"),  # motor's log tells states of claims that have their keys already
 )
 def sorting_leak(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     """Give the labelled rows their keys anew, in the order of their labels."""

@@ -12,10 +12,24 @@ if TYPE_CHECKING:
 
 @family(
     why="fraud and not fraud were exchanged: the model would learn to trust what it should doubt",
-    severities={"all": 1.0, "a quarter": 0.25, "twentieth": 0.05},
-    codes=("GX4", "DATA173", "DATA172", "DATA17"),
+    severities={"all": 1.0, "a quarter": 0.25},
+    codes=("GX4", "DATA17", "DATA181", "SENSE"),
 )
 def labels_swapped(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
+    return _swapped(scene, amount, dice)
+
+
+@family(
+    why="a few labels were exchanged: where another column tells the outcome too, they contradict it",
+    severities={"twentieth": 0.05},
+    codes=("GX4", "DATA17", "DATA181", "SENSE"),
+    datasets=("handbook", "motor"),  # carclaims tells it once, and its months differ by more than this
+)
+def few_labels_swapped(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
+    return _swapped(scene, amount, dice)
+
+
+def _swapped(scene: Scene, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     rows, line = scene.rows, scene.line
     told = rows[rows[line.label].isin([line.positive, line.negative])]
     hit = some(told, amount, dice)
@@ -28,7 +42,7 @@ def labels_swapped(scene: Scene, column: None, amount: float, dice: "np.random.G
 @family(
     why="no label arrived: silence would be learned as honesty, or the claims not at all",
     severities={"all": 1.0, "half": 0.5},
-    codes=("GX4", "GX1", "DATA171", "DATA111", "DATA172", "TFDV003"),
+    codes=("GX4", "GX1", "DATA171", "DATA111", "DATA172", "SENSE", "DATA181"),
 )
 def labels_missing(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     rows, line = scene.rows, scene.line
@@ -40,7 +54,7 @@ def labels_missing(scene: Scene, column: None, amount: float, dice: "np.random.G
 @family(
     why="recording stopped and everybody looks honest: the calendar would be learned instead of fraud",
     severities={"no fraud at all": 1.0, "nine in ten lost": 0.9},
-    codes=("GX4", "DATA172", "DATA171"),
+    codes=("GX4", "DATA172", "DATA171", "SENSE", "DATA181"),
 )
 def label_outage(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     rows, line = scene.rows, scene.line
@@ -66,7 +80,7 @@ def labels_respelled(scene: Scene, column: None, amount: float, dice: "np.random
 @family(
     why="a column was filled in after somebody looked: it tells the answer, and at the time of a claim it is not there",
     severities={"always": 1.0, "nine times in ten": 0.9},
-    codes=("DATA175",),
+    codes=("DATA175", "DATA112", "DATA12"),
     column="leaky",
 )
 def label_in_a_feature(scene: Scene, column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":

@@ -84,7 +84,7 @@ def noise(scene: Scene, column: str, amount: float, dice: "np.random.Generator")
     why="an unknown number was filled in with one value, which a model takes for knowledge",
     severities={"third": 0.33, "tenth": 0.1},
     codes=(*DRIFT, "GX5"),
-    column="numbers",
+    column="measured",
 )
 def default_filled_in(scene: Scene, column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     import pandas as pd

@@ -34,7 +34,8 @@ def formula_injection(scene: Scene, column: str, amount: float, dice: "np.random
 def control_characters(scene: Scene, column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     rows = scene.rows
     hit = some(rows, amount, dice)
-    rows.loc[hit, column] = rows.loc[hit, column] + str(dice.choice(["\x07", "\x1b[2J", "\x00", "\u202e", "\x85"]))
+    marks = ("\x07", "\x1b[2J", "\x00", "\u202e", "\x85")
+    rows.loc[hit, column] = rows.loc[hit, column] + marks[int(dice.integers(len(marks)))]  # numpy would lose the NUL
     return rows
 
 

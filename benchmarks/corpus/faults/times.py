@@ -48,7 +48,7 @@ def months_spelled_otherwise(scene: Scene, column: None, amount: float, dice: "n
 @family(
     why="a claim that has not happened yet is a typing error or an invention",
     severities={"all": 1.0, "tenth": 0.1, "one": 0.0},
-    codes=("LAND005", "LAND006"),
+    codes=("LAND005", "LAND006", "SENSE", "GX3"),
     column="times",
 )
 def dates_in_the_future(scene: Scene, column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":

@@ -77,7 +77,7 @@ def volume_multiplied(scene: Scene, column: None, amount: float, dice: "np.rando
         more[name] = dice.permutation(more[name].to_numpy())
     key = scene.line.key
     more[key] = [
-        f"{value}{number:05d}" if value.isdigit() else f"{value[:-6]}{number:06d}"
+        f"{value}{number:05d}" if value.isdigit() else f"{value[:-6]}9{number:05d}"
         for number, value in enumerate(more[key])
     ]
     return pd.concat([rows, more], ignore_index=True)
@@ -112,3 +112,39 @@ def month_missing(scene: Scene, column: None, amount: float, dice: "np.random.Ge
     rows = scene.rows
     months = list(dict.fromkeys(rows["Month"]))
     return rows[rows["Month"] != sorted(months, key="JanFebMarAprMayJunJulAugSepOctNovDec".find)[1]]
+
+
+@family(
+    why="the month before was delivered again, under new numbers and this month's dates",
+    severities={"all": 1.0},
+    codes=("DATA162",),
+    datasets=("carclaims", "handbook"),  # motor's deliveries tell states of claims of many months
+)
+def month_again_as_another(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
+    """The first month that arrives holds what the last one of the history held."""
+    import pandas as pd
+
+    rows, line = scene.rows, scene.line
+    if not line.times:  # a month and its week stand in columns of their own
+        when = rows["Month"].iloc[0], rows["Year"].iloc[0]
+        mine = (rows["Month"] == when[0]) & (rows["Year"] == when[1])
+        last = scene.history.iloc[-1]
+        before = scene.history[(scene.history["Month"] == last["Month"]) & (scene.history["Year"] == last["Year"])]
+        again = before.assign(Month=when[0], Year=when[1])
+    else:
+        mine = pd.Series(True, index=rows.index)
+        at = _times(scene.history)
+        first = pd.Timestamp(scene.before).replace(day=1)
+        before, at = scene.history[at >= first], at[at >= first]
+        latest = pd.Timestamp(scene.as_of)
+        shifted = [min(one + pd.DateOffset(months=1), latest) for one in at]
+        again = before.assign(**{line.times[0]: [f"{one:%Y-%m-%dT%H:%M:%S}" for one in shifted]})
+    top = max(int(key) for key in rows[line.key])
+    again = again.assign(**{line.key: [str(top + 1 + number) for number in range(len(again))]})
+    return pd.concat([rows[~mine], again], ignore_index=True)
+
+
+def _times(rows: "pd.DataFrame") -> "pd.Series":
+    import pandas as pd
+
+    return pd.to_datetime(rows["TX_DATETIME"])

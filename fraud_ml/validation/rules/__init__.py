@@ -12,6 +12,9 @@ from fraud_ml.validation.rules import (
     labels,
     numbers,
     spelling,
+    tails,
+    ties,
+    values,
     volume,
 )
 from fraud_ml.validation.rules.broken import Broken
@@ -50,6 +53,12 @@ RULES = (
     Rule("DATA122", "Usual categories go on arriving", "every category that was usual before", categories.vanished),
     Rule("DATA123", "No category was renamed or merged", "each category under its name of before", categories.renamed),
     Rule(
+        "DATA126",
+        "Columns of few values keep them few",
+        "about as many values as before",
+        values.exploded,
+    ),
+    Rule(
         "DATA124",
         "Shares of categories are as before",
         "a stability index of at most 0.25 beyond chance",
@@ -64,8 +73,23 @@ RULES = (
     Rule("DATA132", "Numbers are in the unit of before", "quartiles that stay where they were", numbers.unit_changed),
     Rule("DATA133", "No number is far beyond all others", "nothing far beyond the column's rest", numbers.outliers),
     Rule("DATA134", "The middle of a number's range stays", "a median within a tenth of before", numbers.middle_moved),
+    Rule(
+        "DATA135", "No single number is filled in", "no number that is far more frequent than before", tails.filled_in
+    ),
+    Rule(
+        "DATA136",
+        "Extreme numbers are as rare as before",
+        "as few numbers beyond the usual ones as before",
+        tails.thick,
+    ),
+    Rule("DATA137", "Numbers rank as before", "as often above the numbers of before as below them", tails.ranked),
     Rule("DATA145", "A category is written in one way", "one spelling, whatever the case", spelling.other_case),
-    Rule("DATA146", "Texts of many values are as long as before", "no shorter text than before", spelling.shortened),
+    Rule(
+        "DATA146",
+        "Texts are as long as before",
+        "no shorter text than before, and none much longer",
+        spelling.other_length,
+    ),
     Rule("DATA152", "Times keep their hour", "as few times at midnight as before", completeness.hours_lost),
     Rule(
         "DATA161",
@@ -73,6 +97,13 @@ RULES = (
         "no rows that are equal in all but key and moment of recording",
         copies.copied,
         next_step="look for a delivery that came twice, or a join that multiplied rows",
+    ),
+    Rule(
+        "DATA162",
+        "No month is another month again",
+        "features that are not counted alike in two months",
+        copies.repeated,
+        next_step="look for a month that was delivered again under other dates",
     ),
     Rule("DATA171", "Labels arrive for mature claims", "a labelled share as before", labels.stopped),
     Rule(
@@ -83,6 +114,13 @@ RULES = (
         next_step="ask whether fraud was recorded; `fraud-ml cohort` names such months",
     ),
     Rule("DATA173", "Labels are not swapped", "a minority of positives", labels.swapped),
+    Rule(
+        "DATA176",
+        "Frauds are no more frequent than ever",
+        "a positive share of at most one and a half times that of any month before",
+        labels.multiplied,
+        next_step="ask whether labels were changed or exchanged, or whether other claims were looked at than before",
+    ),
     Rule(
         "DATA174",
         "Labels do not follow the order of keys",
@@ -96,6 +134,13 @@ RULES = (
         "features that leave some doubt",
         labels.given_away,
         next_step="declare the column `role: context`: it is known only after the claim",
+    ),
+    Rule(
+        "DATA181",
+        "Columns that go together still do",
+        "pairs of `checks: {go_together: …}` that tell of each other as before",
+        ties.loosened,
+        next_step="look for a column that was sorted, shifted or joined apart from the others",
     ),
 )
 CODES = frozenset(rule.code for rule in RULES)

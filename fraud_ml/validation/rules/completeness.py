@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
 from fraud_ml.validation.rules.broken import Broken, worst
-from fraud_ml.validation.shifts import FALSE_ALARM, share_gap
+from fraud_ml.validation.shifts import FALSE_ALARM, Z, rise, share_gap
 
 _STOPS, _WARNS = 0.05, 0.02  # by how much the missing share rose at least
+_NOTED = 0.01  # a rise of so much warns where chance explains none of it, as where nothing was missing before
 _ENOUGH_ROWS = 1_000  # of which a declared category column holds more than one value
 
 
@@ -25,10 +26,16 @@ def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
         gap = share_gap(missing, pair.rows, pair.rows_before - pair.before.known, pair.rows_before)
         if pair.season is not None:
             gap = min(gap, share_gap(missing, pair.rows, pair.rows_season - pair.season.known, pair.rows_season))
-        if gap >= _WARNS:
-            share, before = missing / pair.rows, 1 - pair.before.known / pair.rows_before
+        share, before = missing / pair.rows, 1 - pair.before.known / pair.rows_before
+        if gap >= _WARNS or (share - before >= _NOTED and _rose(pair)):
             told = f"{missing:,} of {pair.rows:,} rows are missing ({share:.2%}), before {before:.2%}"
             yield Broken(told, name, pair.month, missing, share, warns=gap < _STOPS, size=gap)
+
+
+def _rose(pair: Compared) -> bool:
+    others = [(pair.before, pair.rows_before)] + ([(pair.season, pair.rows_season)] if pair.season else [])
+    missing = pair.rows - pair.now.known
+    return all(rise(missing, pair.rows, rows - known.known, rows) > Z for known, rows in others)
 
 
 def hours_lost(evidence: Evidence) -> Iterator[Broken]:

@@ -12,13 +12,13 @@ from fraud_ml.data.duck import quoted, text
 from fraud_ml.validation.profiling import Profiled, RowRule
 
 _PLACEHOLDERS = (
-    *("", "?", "-", "--", ".", "n/a", "#n/a", "na", "nan", "null", "nil", "(null)", "undefined", "unknown", "missing"),
-    *("tbd", "xxx", "xxxx", "test", "dummy", "#value!", "#ref!", "#div/0!"),
+    *("", "?", "-", "--", ".", "n/a", "#n/a", "na", "nan", "null", "nil", "none", "(null)", "undefined", "unknown"),
+    *("missing", "tbd", "xxx", "xxxx", "test", "dummy", "#value!", "#ref!", "#div/0!"),
 )
 _HUGE = 1_000  # characters
 _CONTROL = r"[\x00-\x1F\x7F\x{0080}-\x{009F}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{FEFF}]"  # C0, C1, marks of direction
 _MOJIBAKE = r"\x{FFFD}|[\x{00C2}\x{00C3}][\x{0080}-\x{00BF}]|\x{00E2}\x{20AC}|\x{00EF}\x{00BF}"  # UTF-8 read as Latin
-_FORMULA = r"^\s*([=@]\s*[A-Za-z+(\-]|[+\-]\s*[A-Za-z]+\s*[(|!])"
+_FORMULA = r"^\s*([=@]\s*[A-Za-z+(\-]|[+\-].*[A-Za-z]['\s]*[(|!])"
 _BLANKS = r"^[\s\x{00A0}]+\S|\S[\s\x{00A0}]+$"
 
 
@@ -162,6 +162,8 @@ def _of_text(contract: Contract, declared: Mapping[str, frozenset[str]]) -> Iter
         known = {*declared.get(column.name, ())}
         if column.role is Role.LABEL:
             known |= {*contract.label.positive, *contract.label.negative}
+        if contract.erasure and column.name in contract.erasure.mentions:
+            known |= {*contract.erasure.mentions[column.name].nobody}
         name = quoted(column.name)
         allowed = f" AND {name} NOT IN ({', '.join(map(text, sorted(known)))})" if known else ""
         for mark in MARKS:
@@ -224,6 +226,10 @@ def _of_sense(rule: Sense) -> RowRule:
         first, second = map(quoted, rule.equal)
         broken = f"abs({first} - {second}) > 0.005 + 1e-9 * abs({second})"
         expected = " = ".join(rule.equal)
+    elif rule.holds:
+        held = [f"coalesce({quoted(n)} NOT IN ({', '.join(map(text, w))}), true)" for n, w in rule.holds.items()]
+        broken = " OR ".join(held)
+        expected = " and ".join(f"{name} is {' or '.join(words)}" for name, words in rule.holds.items())
     else:
         assert rule.absent is not None
         broken = f"{quoted(rule.absent)} IS NOT NULL"

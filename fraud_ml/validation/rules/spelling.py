@@ -1,14 +1,16 @@
 """How values are written: in other letters than before, or cut."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Evidence
 from fraud_ml.validation.rules.broken import Broken, worst
-from fraud_ml.validation.shifts import share_gap
+from fraud_ml.validation.shifts import Z, rise
 
 _STOPS = 0.005  # share of rows in another spelling
-_SHORTER = 0.01
+_STOPS_FROM = 0.01  # share of texts of another length; fewer warn
+_ENOUGH_ROWS, _NEARLY_ALL = 1_000, 0.99  # of which one length is the column's form
+_A_DIGIT = 1  # by which numbers that count upwards rightly become longer
 
 
 def other_case(evidence: Evidence) -> Iterator[Broken]:
@@ -30,27 +32,40 @@ def other_case(evidence: Evidence) -> Iterator[Broken]:
             yield Broken(told, column.name, None, rows, rows / known, warns=rows / known < _STOPS)
 
 
-def shortened(evidence: Evidence) -> Iterator[Broken]:
-    """Break where text is shorter than any before: leading zeros were lost, or text was cut."""
+def other_length(evidence: Evidence) -> Iterator[Broken]:
+    """Break where text is shorter than any before (leading zeros lost, cut), or longer (another numbering, padded)."""
     for column in evidence.contract.columns:
         is_told_by_length = column.kind is Kind.CATEGORY and column.role in (Role.KEY, Role.CONTEXT, Role.FEATURE)
         profile = evidence.whole.columns.get(column.name)
         if is_told_by_length and profile is not None:
-            yield from worst(_shortened(evidence, column.name))
+            yield from worst(_other_length(evidence, column.name))
 
 
-def _shortened(evidence: Evidence, name: str) -> Iterator[Broken]:
+def _other_length(evidence: Evidence, name: str) -> Iterator[Broken]:
+    yield from _among_equals(evidence, name)
     for pair in evidence.compared(name, settled=False):
         now, before = pair.now.lengths_of_text, pair.before.lengths_of_text
         if not now or not before:
             continue
-        shortest = min(map(int, before))
-        rows = _below(now, shortest)
-        gap = share_gap(rows, pair.now.known, 0, pair.before.known)
-        if gap >= _SHORTER:
-            told = f"{rows:,} of {pair.now.known:,} texts are shorter than any before"
-            yield Broken(told, name, pair.month, rows, rows / pair.now.known, size=gap)
+        shortest, longest = min(map(int, before)), max(map(int, before)) + _A_DIGIT
+        found = {
+            "shorter": sum(rows for length, rows in now.items() if int(length) < shortest),
+            "longer": sum(rows for length, rows in now.items() if int(length) > longest),
+        }
+        for how, rows in found.items():
+            if rise(rows, pair.now.known, 0, pair.before.known) > Z:
+                told, share = f"{rows:,} of {pair.now.known:,} texts are {how} than any before", rows / pair.now.known
+                yield Broken(told, name, pair.month, rows, share, warns=share < _STOPS_FROM, size=share)
 
 
-def _below(lengths: Mapping[str, int], shortest: int) -> int:
-    return sum(rows for length, rows in lengths.items() if int(length) < shortest)
+def _among_equals(evidence: Evidence, name: str) -> Iterator[Broken]:
+    """Warn on the few texts that are not as long as nearly all: a log's row may belong to a month long past."""
+    profile = evidence.whole.columns[name]
+    lengths = {int(length): rows for length, rows in profile.lengths_of_text.items()}
+    usual = max(lengths, key=lambda length: lengths[length], default=0)
+    if profile.known < _ENOUGH_ROWS or lengths[usual] < _NEARLY_ALL * profile.known or name in evidence.declared:
+        return
+    rows = sum(count for length, count in lengths.items() if not usual <= length <= usual + _A_DIGIT)
+    if rows:
+        told = f"{rows:,} of {profile.known:,} texts are not as long as the others"
+        yield Broken(told, name, None, rows, rows / profile.known, warns=True)

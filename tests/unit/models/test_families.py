@@ -9,12 +9,14 @@ from typing import get_args
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from fraud_ml.artifacts import ModelManifest, load
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.features.split import split_claims
 from fraud_ml.models import FAMILIES, export_model, fit_family, load_model, verify_model
+from fraud_ml.models.coding import Coder
 from fraud_ml.models.family import Calibration, Examples, Family
 from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
 from fraud_ml.params import TrainingParams
@@ -89,6 +91,24 @@ def test_a_claims_answer_does_not_depend_on_its_neighbours(exported: Exported) -
     predictor = load_model(exported.folder)
     alone = np.concatenate([predictor.predict(TEST.iloc[[row]]) for row in range(10)])
     np.testing.assert_allclose(alone, predictor.predict(TEST)[:10], atol=1e-6)
+
+
+def test_coded_claims_are_answered_as_the_claims_themselves(exported: Exported) -> None:
+    odd = TEST.copy()
+    odd.loc[odd.index[:3], "garage"] = ["never seen", None, "never seen"]
+    odd.loc[odd.index[2:5], "age_years"] = np.nan
+    rows = pa.RecordBatch.from_pandas(odd[list(exported.inputs.names)], preserve_index=False)
+    encoded = pa.RecordBatch.from_arrays(
+        [one.dictionary_encode() if pa.types.is_string(one.type) else one for one in rows.columns], rows.schema.names
+    )
+    predictor, coder = load_model(exported.folder), Coder(exported.inputs)
+    expected = predictor.predict(odd)
+    for coded in (
+        coder.code(read_columns(odd, exported.inputs)),
+        coder.code_batch(rows),
+        coder.code_batch(encoded),
+    ):
+        np.testing.assert_allclose(predictor.opened.answer_coded(coded), expected, atol=1e-6)
 
 
 def test_an_unseen_category_and_a_claim_without_anything_are_answered(exported: Exported) -> None:

@@ -15,7 +15,8 @@ import pytest
 from fraud_ml.artifacts import Outcome
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import PROJECT
-from fraud_ml.validation.describing import add_descriptions, columns_with_domain, describe_chunk
+from fraud_ml.validation.describing import add_descriptions, describe_chunk
+from fraud_ml.validation.partition import columns_with_domain
 from fraud_ml.validation.profiling import chunk_of, profile_chunk
 from fraud_ml.validation.statistics import Worker
 

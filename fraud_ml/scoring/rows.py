@@ -1,0 +1,136 @@
+"""Score the claims of one Parquet file into another: a batch at a time, several at once, in the order they stand in.
+
+Nothing of a claim goes out but its key, its month's place in time, and what the model says. The key is the contract's
+(it is never personal); personal features are opened in memory, for the model alone.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fraud_ml.contract import Contract
+from fraud_ml.data.sealing import columns_to_open, open_columns
+from fraud_ml.data.subject_keys import SnapshotKeys
+from fraud_ml.data.tables import EVENT_TIME
+from fraud_ml.errors import BadInput
+from fraud_ml.models.coding import Coder
+from fraud_ml.scoring.model import BatchModel
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH = 32_768  # claims decoded, scored and written at once
+PROBABILITY, FLAGGED, VERSION, CANDIDATE = "probability", "to_investigate", "model_version", "candidate_digest"
+
+
+@dataclass(frozen=True)
+class Counts:
+    claims: int
+    flagged: int
+
+
+class RowScorer:
+    """One model over the files of one fold."""
+
+    def __init__(self, model: BatchModel, contract: Contract, keys: SnapshotKeys, *, at_once: int = 0) -> None:
+        """at_once: batches in work; 0 for as many as there are processors."""
+        self.model, self.contract, self.keys = model, contract, keys
+        self.coder = Coder(model.predictor.inputs)
+        self.features = list(model.predictor.inputs.names)
+        self.at_once = at_once or len(os.sched_getaffinity(0))
+        lacking = [name for name in self.features if name not in contract.names]
+        if lacking:
+            raise BadInput(
+                f"the model takes column `{lacking[0]}`, which the contract of `{contract.dataset}` does not declare",
+                next_step="score with a model of this contract",
+                column=lacking[0],
+            )
+
+    def score(self, claims: Path, target: Path) -> Counts:
+        """Write the scores of the claims in `claims` (a fold's file) to `target`, in the same order."""
+        from pyarrow import parquet
+
+        total = flagged = 0
+        with parquet.ParquetWriter(
+            target, self._schema(), compression="zstd", compression_level=1, use_dictionary=[VERSION, CANDIDATE]
+        ) as writer:
+            for scored in self._scored(claims):
+                writer.write_table(scored, row_group_size=BATCH)
+                total += scored.num_rows
+                flagged += int(scored[FLAGGED].to_numpy().sum())
+        return Counts(total, flagged)
+
+    def _scored(self, claims: Path) -> "Iterator[pa.Table]":
+        """Yield each batch's scores, in order, while the next ones are worked on."""
+        waiting: deque[Future[pa.Table]] = deque()
+        with ThreadPoolExecutor(self.at_once) as pool:
+            try:
+                for batch in self._batches(claims):
+                    waiting.append(pool.submit(self._answer, batch))
+                    if len(waiting) > self.at_once:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for left in waiting:
+                    left.cancel()
+
+    def _batches(self, claims: Path) -> "Iterator[pa.RecordBatch]":
+        from pyarrow import parquet
+
+        words = [column.name for column in self.model.predictor.inputs.categories]
+        wanted = [self.contract.key, EVENT_TIME, *columns_to_open(self.contract, self.features)]
+        file = parquet.ParquetFile(claims, read_dictionary=words, pre_buffer=True)
+        yield from file.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys(wanted)))
+
+    def _answer(self, batch: "pa.RecordBatch") -> "pa.Table":
+        import pyarrow as pa
+
+        opened = open_columns(pa.Table.from_batches([batch]), self.contract, self.keys, self.features)
+        coded = self.coder.code_batch(opened.combine_chunks().to_batches()[0])
+        probabilities = self.model.predictor.opened.answer_coded(coded)
+        if not np.isfinite(probabilities).all():
+            raise BadInput(
+                "the model's answers are no probabilities",
+                arrived=f"{int((~np.isfinite(probabilities)).sum())} of {len(probabilities)} not finite",
+                next_step="train it again",
+            )
+        at = np.inf if self.model.threshold is None else self.model.threshold
+        return pa.table(
+            [
+                batch.column(self.contract.key),
+                batch.column(EVENT_TIME).cast(pa.timestamp("us")),
+                pa.array(probabilities),
+                pa.array(probabilities >= at),
+                _constant(self.model.version, len(probabilities)),
+                _constant(self.model.candidate.digest, len(probabilities)),
+            ],
+            schema=self._schema(),
+        )
+
+    def _schema(self) -> "pa.Schema":
+        import pyarrow as pa
+
+        word = pa.dictionary(pa.int8(), pa.string())
+        return pa.schema(
+            [
+                (self.contract.key, pa.string()),
+                (EVENT_TIME, pa.timestamp("us")),
+                (PROBABILITY, pa.float64()),
+                (FLAGGED, pa.bool_()),
+                (VERSION, word),
+                (CANDIDATE, word),
+            ]
+        )
+
+
+def _constant(word: str, rows: int) -> "pa.Array":
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int8), pa.array([word]))
