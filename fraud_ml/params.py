@@ -15,7 +15,6 @@ class ValidationParams(Document):
     """How much a snapshot may be wrong before nobody trains on it."""
 
     max_quarantined_share: Share
-    statistics_sample_rows: PositiveInt
 
 
 class FeatureParams(Document):

@@ -94,6 +94,11 @@ class Settings:
         return self.path("FRAUD_ML_FOLD_CACHE", self.home / "fold-cache")
 
     @property
+    def verdict_cache(self) -> Path:
+        """What was found of folded months that were judged; it may be deleted at any time."""
+        return self.path("FRAUD_ML_VERDICT_CACHE", self.home / "verdict-cache")
+
+    @property
     def code_repo(self) -> str:
         """Git repository whose dvc.yaml a retraining run checks out."""
         return self.values.get("FRAUD_ML_CODE_REPO") or str(PROJECT)

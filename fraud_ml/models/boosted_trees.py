@@ -15,7 +15,7 @@ from fraud_ml.models.encoder import Encoder
 from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.grow_trees import LEAF, Growth, Trees
 from fraud_ml.models.inputs import Columns, Inputs
-from fraud_ml.models.leaf_masks import DEEPEST, LeafMasks
+from fraud_ml.models.leaf_masks import LeafMasks
 from fraud_ml.models.path_shares import columns_asked, path_shares
 from fraud_ml.models.saved_model import answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
@@ -38,7 +38,7 @@ class Forest(tf.Module):
         self.leaves = tf.Variable(trees.leaves.ravel(), trainable=False, name="leaves")
         self.nodes = np.arange(len(flat), dtype=np.int32) * flat.shape[1]  # where each tree's nodes begin
         self.prior = np.float32(prior)
-        self.masks = LeafMasks(conditions, trees) if trees.depth <= DEEPEST else None
+        self.masks = LeafMasks(conditions, trees) if LeafMasks.serve(conditions, trees) else None
 
     def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         if self.masks is None:

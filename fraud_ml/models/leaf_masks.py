@@ -14,6 +14,7 @@ from fraud_ml.models.grow_trees import Trees
 from fraud_ml.models.tensorflow_runtime import tf
 
 DEEPEST = 6  # 64 leaves are the bits of the widest word
+LARGEST_MIB = 32  # of look-ups; a column of many thousand words is walked instead
 WORDS = {1: np.uint8, 2: np.uint8, 3: np.uint8, 4: np.uint16, 5: np.uint32, 6: np.uint64}
 
 
@@ -56,6 +57,18 @@ class LeafMasks(tf.Module):
         for pair in range(len(questions.pairs)):
             found.append((np.array([[False], [True]]), np.array([first_pair + pair])))
         return found
+
+    @staticmethod
+    def serve(conditions: Conditions, trees: Trees) -> bool:
+        """Say whether look-ups for these trees are small enough to be kept."""
+        if trees.depth > DEEPEST:
+            return False
+        questions = conditions.questions
+        values = (
+            len(conditions.owner) + len(questions.thresholds) + 2 * (len(conditions.numbers) + len(questions.pairs))
+        )
+        n_trees = trees.asked.shape[0] * trees.asked.shape[1]
+        return values * n_trees * np.dtype(WORDS[trees.depth]).itemsize <= LARGEST_MIB * 2**20
 
     @tf.function(jit_compile=True)
     def sums(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:

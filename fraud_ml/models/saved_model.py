@@ -12,8 +12,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_ml.errors import BadInput
 from fraud_ml.models.cell_lookup import CellLookup, stack_numbers
 from fraud_ml.models.cells import Cells
+from fraud_ml.models.coding import decode
 from fraud_ml.models.family import Calibration, Coded, Explained, Opened
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.tensorflow_runtime import tf
@@ -98,7 +100,8 @@ def open_graph(folder: Path, inputs: Inputs) -> Opened:
     """Return the exported graph, loaded."""
     loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
     signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
-    by_code, why = loaded.signatures[CODED], loaded.signatures[REASONS]
+    if CODED in loaded.signatures:
+        by_code, why = loaded.signatures[CODED], loaded.signatures[REASONS]
 
     def batches(columns: Columns, size: int = BATCH) -> Iterator[dict[str, tf.Tensor]]:
         for start in range(0, len(columns[inputs.names[0]]), size):
@@ -126,7 +129,13 @@ def open_graph(folder: Path, inputs: Inputs) -> Opened:
         return found
 
     answer.keeps = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
+    if CODED not in loaded.signatures:
+        return Opened(answer, lambda claims: answer(decode(claims, inputs)), _without_reasons)
     return Opened(answer, answer_coded, explain)
+
+
+def _without_reasons(columns: Columns) -> Explained:  # noqa: ARG001 - as its peers
+    raise BadInput("this model was exported by earlier code and gives no reasons", next_step="train it again")
 
 
 def signature_names(inputs: Inputs) -> dict[str, str]:

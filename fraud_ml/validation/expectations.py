@@ -8,13 +8,14 @@ from findings and Data Docs (`data_docs.py`) alike.
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fraud_ml.artifacts import Finding, Outcome, Severity
+from fraud_ml.artifacts import Finding, Outcome
+from fraud_ml.validation.counting import Count, decide, sets_aside
 from fraud_ml.validation.data_docs import data_docs_site, write_data_docs
 from fraud_ml.validation.suite import Rule, Suite
 
@@ -54,6 +55,7 @@ class Expected:
 
     findings: tuple[Finding, ...]
     rows: Mapping[str, tuple[int, ...]]  # code -> positions
+    kept: Mapping[str, Mapping[str, Any]]  # code -> what of Great Expectations' result may be told
     data_docs_page: Path | None = None
 
 
@@ -91,7 +93,7 @@ def judge_expectations(
     A rule in which Great Expectations raised is undecided. Raises BadInput when it refuses an expectation.
     """
     gx = _great_expectations()
-    context = _context(data_docs)
+    context = _context(None)
     parts = _suites(gx, suite, unknown_people)
     asset = context.data_sources.add_pandas("snapshot").add_dataframe_asset("claims")
     whole = asset.add_batch_definition_whole_dataframe("all")
@@ -103,19 +105,40 @@ def judge_expectations(
         batch = whole.get_batch({"dataframe": judged})
         for result in _validate(context.suites.add(part), batch, result_format):
             results[result.expectation_config.meta["code"]] = result
-    kept = {rule.code: _kept(rule, results[rule.code], claims) for rule in suite.rules if rule.code in results}
+    kept = {
+        rule.code: _kept(rule, results[rule.code], _known(rule, claims)) for rule in suite.rules if rule.code in results
+    }
     told = {rule.code: _tell(rule, results.get(rule.code), kept.get(rule.code, {})) for rule in suite.rules}
     rows = {code: positions for code, (_, positions) in told.items() if positions}
     for rule in suite.rules:
         if rule.code in rows and unknown_people and unknown_people.concerns(rule):
             rows[rule.code] = unknown_people.positions_in_all(rows[rule.code])
     findings = tuple(finding for finding, _ in told.values())
-    page = None
-    if data_docs is not None:
-        page = write_data_docs(
-            context, suite, [(finding, kept.get(finding.code, {})) for finding in findings], as_of, data_docs
-        )
-    return Expected(findings, rows, page)
+    return Expected(findings, rows, kept, publish(suite, findings, kept, as_of, data_docs) if data_docs else None)
+
+
+def tell_counted(rules: Sequence[Rule], expectations: Mapping[str, Any], counts: Mapping[str, Count]) -> Expected:
+    """Return the findings on rules whose counts were added up; which rows they set aside is told elsewhere.
+
+    A rule without rows that it might be judged by is undecided: every person was erased, and nobody is left.
+    """
+    findings, kept = [], {}
+    for rule in rules:
+        count = counts.get(rule.code)
+        result = decide(rule, expectations[rule.code], count) if count is not None and count.rows else None
+        if result is not None and count is not None:
+            kept[rule.code] = _kept(rule, result, count.considered)
+        findings.append(_tell(rule, result, kept.get(rule.code, {}), named=False)[0])
+    return Expected(tuple(findings), {}, kept)
+
+
+def publish(
+    suite: Suite, findings: Sequence[Finding], kept: Mapping[str, Mapping[str, Any]], as_of: date, folder: Path
+) -> Path | None:
+    """Write Data Docs of the suite's findings, in its order, and return the page of this validation."""
+    _great_expectations()
+    told = [(finding, kept.get(finding.code, {})) for finding in findings]
+    return write_data_docs(_context(folder), suite, told, as_of, folder)
 
 
 def _great_expectations() -> Any:
@@ -145,11 +168,9 @@ def _context(data_docs: Path | None) -> Any:
     return gx.get_context(mode="ephemeral", project_config=config)
 
 
-def _suites(gx: Any, suite: Suite, unknown: UnknownPeople | None) -> list[tuple[Any, dict[str, Any], bool]]:
-    """Return the suite in parts: rules that set rows aside need positions, the others only counts.
-
-    Where there are unknown people, rules about people's columns stand apart; the last of each three says so.
-    """
+def load_expectations(suite: Suite) -> dict[str, Any]:
+    """Return Great Expectations' object for each rule, by code. Raises BadInput when it refuses an expectation."""
+    gx = _great_expectations()
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
         ColumnPairMapExpectation,
@@ -157,7 +178,7 @@ def _suites(gx: Any, suite: Suite, unknown: UnknownPeople | None) -> list[tuple[
     )
 
     row_level = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
-    parts: dict[tuple[bool, bool], list[Any]] = {}
+    loaded: dict[str, Any] = {}
     for rule, content in zip(suite.rules, suite.content["expectations"], strict=True):
         try:
             (expectation,) = gx.ExpectationSuite(name=rule.code, expectations=[content]).expectations
@@ -168,26 +189,37 @@ def _suites(gx: Any, suite: Suite, unknown: UnknownPeople | None) -> list[tuple[
                 arrived=" ".join(str(refused).split())[:300],
                 next_step="correct its type or kwargs",
             ) from None
-        sets_aside = rule.severity is Severity.QUARANTINE
-        if sets_aside and not isinstance(expectation, row_level):
+        if sets_aside(rule) and not isinstance(expectation, row_level):
             raise suite.refuse(
                 rule.index,
                 f"{rule.code} sets rows aside, but `{rule.type}` does not look at rows one by one",
                 next_step="choose a row-level expectation, or severity stop",
             )
+        loaded[rule.code] = expectation
+    return loaded
+
+
+def _suites(gx: Any, suite: Suite, unknown: UnknownPeople | None) -> list[tuple[Any, dict[str, Any], bool]]:
+    """Return the suite in parts: rules that set rows aside need positions, the others only counts.
+
+    Where there are unknown people, rules about people's columns stand apart; the last of each three says so.
+    """
+    loaded = load_expectations(suite)
+    parts: dict[tuple[bool, bool], list[Any]] = {}
+    for rule in suite.rules:
         about_people = unknown is not None and unknown.concerns(rule)
-        parts.setdefault((sets_aside, about_people), []).append(expectation)
+        parts.setdefault((sets_aside(rule), about_people), []).append(loaded[rule.code])
     formats = {True: "COMPLETE", False: "BASIC"}
     return [
         (
             gx.ExpectationSuite(
-                name=f"{suite.content['name']}-{'rows' if sets_aside else 'counts'}{'-people' if about_people else ''}",
+                name=f"{suite.content['name']}-{'rows' if aside else 'counts'}{'-people' if about_people else ''}",
                 expectations=members,
             ),
-            {"result_format": formats[sets_aside], "exclude_unexpected_values": True},
+            {"result_format": formats[aside], "exclude_unexpected_values": True},
             about_people,
         )
-        for (sets_aside, about_people), members in parts.items()
+        for (aside, about_people), members in parts.items()
     ]
 
 
@@ -198,8 +230,8 @@ def _validate(part: Any, batch: Any, result_format: dict[str, Any]) -> list[Any]
         return []
 
 
-def _tell(rule: Rule, result: Any, kept: Mapping[str, Any]) -> tuple[Finding, tuple[int, ...]]:
-    """Return the finding on one rule, and the positions of the rows it sets aside."""
+def _tell(rule: Rule, result: Any, kept: Mapping[str, Any], *, named: bool = True) -> tuple[Finding, tuple[int, ...]]:
+    """Return the finding on one rule, and the positions of the rows it sets aside, if they are `named`."""
     if result is None or not isinstance(result.success, bool):
         return rule.found(Outcome.UNDECIDED, f"{_UNDECIDED}: Great Expectations gave no result"), ()
     if raised := _raised(result.exception_info):
@@ -214,12 +246,12 @@ def _tell(rule: Rule, result: Any, kept: Mapping[str, Any]) -> tuple[Finding, tu
     what = "missing" if rule.type == "expect_column_values_to_not_be_null" else "otherwise"
     arrived = f"{count:,} of {judged:,} {what}" + (f" ({count / judged:.2%})" if judged else "")
     share = round(count / rows, 6) if rows else None
-    if rule.severity is not Severity.QUARANTINE:
-        return rule.found(passed, arrived, count=count, share=share), ()
+    outcome = passed if not sets_aside(rule) else Outcome.FAILED if count else Outcome.PASSED
+    if not sets_aside(rule) or not named:
+        return rule.found(outcome, arrived, count=count, share=share), ()
     positions = tuple(sorted({int(position) for position in result.result.get("unexpected_index_list") or ()}))
     if len(positions) != count:
         return rule.found(Outcome.UNDECIDED, f"{_UNDECIDED}: {count:,} rows, but {len(positions):,} are named"), ()
-    outcome = Outcome.FAILED if count else Outcome.PASSED
     return rule.found(outcome, arrived, count=count, share=share), positions
 
 
@@ -234,19 +266,20 @@ def _raised(info: Mapping[str, Any] | None) -> str | None:
     return None
 
 
-def _kept(rule: Rule, result: Any, claims: "pd.DataFrame") -> dict[str, Any]:
-    """Return what of a result may leave: counts, and a figure when many rows make it."""
+def _kept(rule: Rule, result: Any, known: int) -> dict[str, Any]:
+    """Return what of a result may leave: counts, and a figure when many of `known` values make it."""
     found: Mapping[str, Any] = result.result or {}
     kept: dict[str, Any] = {name: _number(found[name]) for name in _COUNTS if found.get(name) is not None}
     observed = _number(found.get("observed_value"))
-    if observed is not None and (rule.type in _SHARES or (rule.type in _MOMENTS and _is_of_many(rule, claims))):
+    of_many = rule.type in _MOMENTS and known >= ENOUGH_VALUES_FOR_A_MOMENT
+    if observed is not None and (rule.type in _SHARES or of_many):
         kept["observed_value"] = observed
     return kept
 
 
-def _is_of_many(rule: Rule, claims: "pd.DataFrame") -> bool:
+def _known(rule: Rule, claims: "pd.DataFrame") -> int:
     known = [int(claims[name].notna().sum()) for name in rule.columns if name in claims.columns]
-    return min(known, default=0) >= ENOUGH_VALUES_FOR_A_MOMENT
+    return min(known, default=0)
 
 
 def _number(value: Any) -> int | float | None:

@@ -1,8 +1,13 @@
-"""Take the profile of each event month of some claims in DuckDB, and find the rows that break a rule of rows."""
+"""Take the profile of each event month of some claims in DuckDB, and find the rows that break a rule of rows.
+
+What is found of a month depends on its own claims alone, whatever other months are looked at beside it.
+"""
 
 # ruff: noqa: S608 - names are quoted, and conditions are our own
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fraud_ml.artifacts import Severity
@@ -11,12 +16,14 @@ from fraud_ml.data.duck import connect, quoted, text
 from fraud_ml.validation.profile import BUCKET_OFFSET, BUCKETS_PER_E, FEW_VALUES, ColumnProfile, Profile, pair_name
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 NO_MONTH = "unknown"  # of claims whose event time is not known
 _TIMES = ("event_time", "recorded_at")
-_EXAMPLES = 5
+EXAMPLES = 3  # rows that are named, by the digest of their key, for each rule that some break
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,56 @@ class RowRule:
 class Profiled:
     """The months' profiles by YYYY-MM, and for each rule of rows by its name: how many break it, and which rows.
 
-    rows: positions of all broken rows for rules that set aside, of the first few for others.
+    rows: positions of all broken rows for rules that set aside; for others, of each month those few whose keys have the
+    smallest digests. by_month: the counts of `broken`, month by month.
     """
 
     months: Mapping[str, Profile]
     broken: Mapping[str, int]
     rows: Mapping[str, tuple[int, ...]]
+    by_month: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Claims of one or several event months, as they arrived and as declared (`as_declared`).
+
+    months: the event months that occur, rising; places: (n_claims,) the position in `months` of each claim's own.
+    """
+
+    claims: "pd.DataFrame"
+    table: "pa.Table"
+    months: tuple[str, ...]
+    places: "NDArray[np.intp]"
+
+    @cached_property
+    def held(self) -> frozenset[str]:
+        return frozenset(self.table.column_names)
+
+    def counted(self, of: "NDArray[np.bool_]") -> dict[str, int]:
+        """Return how many claims of each month a mask over all claims holds."""
+        import numpy as np
+
+        counts = np.bincount(self.places[of], minlength=len(self.months))
+        return {month: int(count) for month, count in zip(self.months, counts, strict=True)}
+
+    def where(self, kept: "NDArray[np.bool_]") -> "Chunk":
+        """Return the chunk of those claims alone, on a RangeIndex; the months stay."""
+        return Chunk(self.claims[kept].reset_index(drop=True), self.table.filter(kept), self.months, self.places[kept])
+
+
+def chunk_of(claims: "pd.DataFrame", contract: Contract) -> Chunk:
+    """Return the claims (on a RangeIndex) with what profiles and checks look at."""
+    import numpy as np
+
+    table = as_declared(claims, contract)
+    if "event_time" in table.column_names:
+        moments = table["event_time"].to_numpy().astype("datetime64[M]")
+        found, places = np.unique(moments, return_inverse=True)  # not known comes last
+        labels = [NO_MONTH if np.isnat(month) else str(month) for month in found]
+    else:
+        labels, places = [NO_MONTH] if len(claims) else [], np.zeros(len(claims), np.intp)
+    return Chunk(claims, table, tuple(labels), places.astype(np.intp))
 
 
 def profile_months(claims: "pd.DataFrame", contract: Contract, rules: Sequence[RowRule]) -> Profiled:
@@ -59,20 +110,28 @@ def profile_months(claims: "pd.DataFrame", contract: Contract, rules: Sequence[R
 
     rules: those of rows, over columns that are there. Positions are those in the frame.
     """
-    table = as_declared(claims, contract)
-    held = set(table.column_names)
+    return profile_chunk(chunk_of(claims, contract), contract, rules)
+
+
+def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) -> Profiled:
+    """Return what `profile_months` does, of claims that are a chunk already."""
+    held = set(chunk.held)
     with connect() as duck:
-        duck.register("arrived", table)
-        duck.execute(f"CREATE TEMP VIEW claims AS SELECT *, {_derived(contract, held)} FROM arrived")
-        columns = [column for column in contract.columns if column.name in held]
-        texts = [column.name for column in columns if column.kind is Kind.CATEGORY]
-        by_month = _few_valued(duck, texts)
-        few = set(texts).intersection(*by_month.values())
-        months = _months(duck, {column.name: column.kind for column in columns}, by_month)
+        duck.register("claims", _marked(chunk, contract))
+        kinds = {column.name: column.kind for column in contract.columns if column.name in held}
+        distinct = _distinct(duck, [name for name, kind in kinds.items() if kind is Kind.CATEGORY])
+        few = {month: {name for name, n in counts.items() if n <= FEW_VALUES} for month, counts in distinct.items()}
+        months = _months(duck, kinds, few)
         copies = _by_month(duck, _COPIES.format(told=_told(contract, held))) if len(held) > 3 else {}
         ranks = _by_month(duck, _RANKS.format(key=quoted(contract.key))) if contract.key in held else {}
-        pairs = _pairs(duck, contract, {column.name: column.kind for column in columns}, few)
-        broken, rows = _broken(duck, [rule for rule in rules if {rule.column, *rule.needs} <= held], few)
+        pairs = _pairs(duck, contract, kinds, few)
+        key = quoted(contract.key) if contract.key in held else "''"
+        asked = [rule for rule in rules if {rule.column, *rule.needs} <= held]
+        by_month = _broken(duck, asked, few, chunk.months)
+        total: Counter[str] = Counter({rule.name: 0 for rule in asked})
+        for counts in by_month.values():
+            total.update(counts)
+        rows = _rows(duck, [rule for rule in asked if total[rule.name]], key)
     return Profiled(
         {
             month: Profile(
@@ -80,11 +139,13 @@ def profile_months(claims: "pd.DataFrame", contract: Contract, rules: Sequence[R
                 copies=int(copies.get(month, 0)),
                 positive_ranks=int(ranks.get(month, 0)),
                 pairs=pairs.get(month, {}),
+                distinct=distinct.get(month, {}),
             )
             for month, found in sorted(months.items())
         },
-        broken,
+        dict(total),
         rows,
+        by_month,
     )
 
 
@@ -126,17 +187,21 @@ _RANKS = (
 )
 
 
-def _derived(contract: Contract, held: set[str]) -> str:
-    month = f"coalesce(strftime(event_time, '%Y-%m'), '{NO_MONTH}')" if "event_time" in held else f"'{NO_MONTH}'"
-    told = {"__positive": contract.label.positive, "__negative": contract.label.negative}
-    label = quoted(contract.label.column)
-    marks = [
-        f"coalesce({label} IN ({', '.join(map(text, words))}), false) AS {name}"
-        if contract.label.column in held and words
-        else f"false AS {name}"
-        for name, words in told.items()
-    ]
-    return ", ".join([f"{month} AS __month", *marks])
+def _marked(chunk: Chunk, contract: Contract) -> "pa.Table":
+    """Return the chunk's table with each row's month, and whether its label is positive or negative."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    months = pa.DictionaryArray.from_arrays(pa.array(chunk.places, pa.int32()), pa.array(chunk.months, pa.string()))
+    table = chunk.table.append_column("__month", months)
+    label = contract.label
+    for name, words in (("__positive", label.positive), ("__negative", label.negative)):
+        if label.column in chunk.held and pa.types.is_string(chunk.table[label.column].type):
+            mark = pc.is_in(chunk.table[label.column], pa.array(words, pa.string()))
+        else:
+            mark = pa.array([False] * table.num_rows, pa.bool_())
+        table = table.append_column(name, mark)
+    return table
 
 
 def _told(contract: Contract, held: set[str]) -> str:
@@ -145,14 +210,11 @@ def _told(contract: Contract, held: set[str]) -> str:
     return ", ".join(quoted(name) for name in sorted(held - left_out))
 
 
-def _few_valued(duck: Any, texts: Sequence[str]) -> dict[str, set[str]]:
-    """Return month -> the columns whose values are few in it, so that a month in which they are many stands out."""
+def _distinct(duck: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return month -> column -> about how many values it has; the estimate is the same for the same values."""
     wanted = ", ".join(["__month", *(f"approx_count_distinct({quoted(name)})" for name in texts)])
-    counts = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
-    return {
-        month: {name for name, count in zip(texts, found, strict=True) if count <= FEW_VALUES}
-        for month, *found in counts
-    }
+    found = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
+    return {month: dict(zip(texts, counts, strict=True)) for month, *counts in found}
 
 
 def bucket_sql(name: str) -> str:
@@ -216,19 +278,27 @@ def _by_month(duck: Any, query: str) -> dict[str, int]:
 
 
 def _pairs(
-    duck: Any, contract: Contract, kinds: Mapping[str, Kind], few: set[str]
+    duck: Any, contract: Contract, kinds: Mapping[str, Kind], few: Mapping[str, set[str]]
 ) -> dict[str, dict[str, dict[str, int]]]:
-    """Return month -> pair -> values -> rows where both are known; numbers in steps of half as much again."""
+    """Return month -> pair -> values -> rows where both are known; numbers in steps of half as much again.
+
+    A month in which a text column has many values counts no pairs of it.
+    """
     found: dict[str, dict[str, dict[str, int]]] = {}
     for names in contract.checks.go_together:
-        if not all(kinds.get(name) is Kind.NUMBER or name in few for name in names):
+        words = {name for name in names if kinds.get(name) is Kind.CATEGORY}
+        if not all(kinds.get(name) is Kind.NUMBER or name in words for name in names):
             continue
         told = [
-            f"CAST({quoted(name)} AS VARCHAR)" if name in few else f"CAST({bucket_sql(quoted(name))} // 10 AS VARCHAR)"
+            f"CAST({quoted(name)} AS VARCHAR)"
+            if name in words
+            else f"CAST({bucket_sql(quoted(name))} // 10 AS VARCHAR)"
             for name in names
         ]
+        months = [month for month, columns in few.items() if words <= columns]
         query = (
-            f"SELECT __month, {told[0]} AS first, {told[1]} AS second, count(*) FROM claims GROUP BY ALL ORDER BY ALL"
+            f"SELECT __month, {told[0]} AS first, {told[1]} AS second, count(*) FROM claims"
+            f" WHERE __month IN ({', '.join(map(text, months)) or 'NULL'}) GROUP BY ALL ORDER BY ALL"
         )
         for month, first, second, rows in duck.execute(query).fetchall():
             if first is not None and second is not None:
@@ -236,21 +306,29 @@ def _pairs(
     return found
 
 
-def _broken(duck: Any, rules: Sequence[RowRule], few: set[str]) -> tuple[dict[str, int], dict[str, tuple[int, ...]]]:
-    counts = {rule.name: 0 for rule in rules}
-    suspected = _of_distinct_values(duck, [rule for rule in rules if rule.of_text and rule.column in few])
-    asked = [rule for rule in rules if not (rule.of_text and rule.column in few)] + suspected
+def _broken(
+    duck: Any, rules: Sequence[RowRule], few: Mapping[str, set[str]], months: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Return for each month how many rows break each rule."""
+    counts = {month: {rule.name: 0 for rule in rules} for month in months}
+    cheap = [rule for rule in rules if rule.of_text and all(rule.column in columns for columns in few.values())]
+    asked = [rule for rule in rules if rule not in cheap] + _of_distinct_values(duck, cheap)
     if asked:
         wanted = ", ".join(f"count(*) FILTER (WHERE {rule.broken})" for rule in asked)
-        (found,) = duck.execute(f"SELECT {wanted} FROM claims").fetchall()
-        counts |= {rule.name: int(count) for rule, count in zip(asked, found, strict=True)}
+        for month, *found in duck.execute(f"SELECT __month, {wanted} FROM claims GROUP BY __month").fetchall():
+            counts[month] |= {rule.name: int(count) for rule, count in zip(asked, found, strict=True)}
+    return counts
+
+
+def _rows(duck: Any, rules: Sequence[RowRule], key: str) -> dict[str, tuple[int, ...]]:
     rows: dict[str, tuple[int, ...]] = {}
     for rule in rules:
-        if counts[rule.name]:
-            limit = "" if rule.severity is Severity.QUARANTINE else f" LIMIT {_EXAMPLES}"
-            query = f"SELECT __row FROM claims WHERE {rule.broken} ORDER BY __row{limit}"
-            rows[rule.name] = tuple(row for (row,) in duck.execute(query).fetchall())
-    return counts, rows
+        query = f"SELECT __row FROM claims WHERE {rule.broken}"
+        if rule.severity is not Severity.QUARANTINE:
+            place = f"row_number() OVER (PARTITION BY __month ORDER BY sha256(coalesce({key}, '')), __row)"
+            query += f" QUALIFY {place} <= {EXAMPLES}"
+        rows[rule.name] = tuple(row for (row,) in duck.execute(f"{query} ORDER BY __row").fetchall())
+    return rows
 
 
 def _of_distinct_values(duck: Any, rules: Sequence[RowRule]) -> list[RowRule]:

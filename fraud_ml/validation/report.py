@@ -159,7 +159,7 @@ def _statistics(described: Described) -> str:
     )
     rows = [_described(column) for column in described.columns]
     caption = (
-        f"Taken from {described.sampled_rows:,} claims; timestamps are days since 1970. "
+        f"Taken from {described.rows:,} claims; timestamps are days since 1970. "
         "Extremes, quantiles and frequent values are withheld."
     )
     link = f'<p><a href="{STATISTICS}">The same as a TFDV protocol buffer</a> (text).</p>'

@@ -5,15 +5,16 @@ from datetime import date
 
 from fraud_ml.artifacts import SnapshotManifest, Verdict, Workspace, load, save
 from fraud_ml.contract import load_contract
-from fraud_ml.data.fold import read_fold
 from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.params import ValidationParams
 from fraud_ml.settings import Settings
+from fraud_ml.validation.months import table_of_fold
+from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.quarantine import write_quarantine
 from fraud_ml.validation.report import write_report
 from fraud_ml.validation.rulebook import require_sound_rules
-from fraud_ml.validation.verdict import judge
+from fraud_ml.validation.verdict import judge_table
 
 DATA_DOCS = "data_docs"
 
@@ -26,14 +27,16 @@ def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
     snapshot = open_snapshot(workspace.snapshot, contract)
     settings = Settings.load()
     keys = snapshot.keys  # asked for before anything is written
-    snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache))
+    folded = snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache)).manifest
     report = workspace.validation_report
     shutil.rmtree(report, ignore_errors=True)
-    judgement = judge(
-        read_fold(workspace.claims, contract, snapshot_digest=manifest.digest, keys=keys),
+    rules = workspace.expectations / manifest.dataset
+    cache = PartialCache(settings.verdict_cache)
+    judgement = judge_table(
+        table_of_fold(workspace.claims, folded, contract, keys, rules=rules, cache=cache),
         contract,
         params,
-        rules=workspace.expectations / manifest.dataset,
+        rules=rules,
         as_of=date.fromisoformat(manifest.as_of),
         subject_digest=manifest.digest,
         tfdv_python=settings.tfdv_python,

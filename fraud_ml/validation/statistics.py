@@ -1,10 +1,10 @@
 """What TensorFlow Data Validation says about the claims. Drives its worker, which lives in an environment of its own.
 
-The worker starts before anything else is judged and runs beside it. Claims reach it through a pipe, never a file.
+The worker gets ready while the claims are judged; then figures of all claims (`describing.py`) reach it through a pipe,
+never a file, and its validator holds them against the schema.
 """
 
 import contextlib
-import io
 import json
 import subprocess
 import threading
@@ -12,14 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fraud_ml.artifacts import Finding, Outcome, Severity
-from fraud_ml.contract import Contract
 from fraud_ml.errors import BadInput, Unavailable
-
-if TYPE_CHECKING:
-    import pandas as pd
+from fraud_ml.validation.describing import Description, as_told
 
 SCHEMA_FILE = "schema.pbtxt"
 WORKER = Path(__file__).with_name("tfdv_worker.py")
@@ -107,33 +104,23 @@ class Described:
     findings: tuple[Finding, ...]
     columns: tuple[Mapping[str, Any], ...] = ()
     statistics: str = ""
-    sampled_rows: int = 0
+    rows: int = 0
 
 
 class Worker:
-    """TFDV at work on (a sample of) the claims. Leaving the context kills it unless it has answered.
+    """TFDV at work. Leaving the context kills it unless it has answered.
 
     Raises Unavailable when its interpreter is not there, BadInput when the schema is absent.
     """
 
-    def __init__(
-        self,
-        claims: "pd.DataFrame",
-        contract: Contract,
-        *,
-        schema: Path,
-        python: Path,
-        sample_rows: int,
-        timeout_s: float,
-    ) -> None:
+    def __init__(self, *, schema: Path, python: Path, timeout_s: float) -> None:
         if not schema.is_file():
             raise BadInput(f"{schema}: no such file", next_step="write it: copy that of another dataset")
         if not python.is_file():
             raise Unavailable(f"{python} is not there: TFDV has an environment of its own", next_step="make tfdv")
         self._schema, self._python, self._timeout_s = schema, python, timeout_s
-        sampled = sample(claims, contract.key, sample_rows)
-        self._rows = len(sampled)
-        self._content = to_parquet(sampled, contract)
+        self._rows = 0
+        self._question = b""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._answer: bytes = b""
         self._trouble = ""
@@ -149,9 +136,14 @@ class Worker:
             )
         except OSError as error:
             self._trouble = f"its interpreter does not start ({type(error).__name__})"
-        else:
-            self._thread.start()
         return self
+
+    def ask(self, description: Description) -> None:
+        """Hand over the figures, once; the answer is waited for beside whatever comes next."""
+        self._rows = description.rows
+        self._question = json.dumps(as_told(description)).encode()
+        if self._process is not None:
+            self._thread.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
@@ -159,7 +151,8 @@ class Worker:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._thread.join(timeout=5)
+            if self._thread.ident is not None:
+                self._thread.join(timeout=5)
             for pipe in (self._process.stdin, self._process.stdout):
                 with contextlib.suppress(OSError):
                     if pipe is not None:
@@ -168,7 +161,7 @@ class Worker:
     def _run(self) -> None:
         assert self._process is not None
         try:
-            self._answer, _ = self._process.communicate(self._content, timeout=self._timeout_s)
+            self._answer, _ = self._process.communicate(self._question, timeout=self._timeout_s)
         except subprocess.TimeoutExpired:
             self._trouble = f"no answer within {self._timeout_s:g} s"
             self._process.kill()  # and no second communicate(): it would wait for whoever else holds the pipe
@@ -181,7 +174,7 @@ class Worker:
                 self._trouble = f"killed by signal {-code}" if code < 0 else f"it ended with exit code {code}"
 
     def result(self) -> Described:
-        """Wait for the answer. A crash, a time-out or an answer that is none is undecided, which stops."""
+        """Wait for the answer to what was asked. A crash, a time-out or a wrong answer is undecided, which stops."""
         if self._process is not None:
             self._thread.join()
         if self._trouble:
@@ -201,41 +194,6 @@ class Worker:
             return Described(findings, tuple(answer["columns"]), answer["statistics"], self._rows)
         except (ValueError, KeyError, TypeError):
             return _undecided("its answer is not readable")
-
-
-def sample(claims: "pd.DataFrame", key: str, rows: int) -> "pd.DataFrame":
-    """Return at most `rows` claims: those whose keys have the smallest hashes, so the same claims every time."""
-    import pandas as pd
-
-    if len(claims) <= rows or key not in claims.columns:
-        return claims.head(rows)
-    hashes = pd.Series(pd.util.hash_array(claims[key].astype(object).fillna("").to_numpy(), categorize=False))
-    return claims.iloc[hashes.nsmallest(rows).sort_index().index]
-
-
-def to_parquet(claims: "pd.DataFrame", contract: Contract) -> bytes:
-    """Return the contract's columns as Parquet: text, numbers, and timestamps as days since 1970."""
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns: dict[str, pa.Array] = {}
-    for name in contract.names:
-        if name not in claims.columns:
-            continue
-        values = claims[name]
-        if pd.api.types.is_datetime64_any_dtype(values.dtype):
-            epoch = pd.Timestamp(0, tz=values.dt.tz)
-            columns[name] = pa.array((values - epoch) / pd.Timedelta(days=1), pa.float64(), from_pandas=True)
-        elif pd.api.types.is_numeric_dtype(values.dtype):
-            columns[name] = pa.array(values.astype(float), pa.float64(), from_pandas=True)
-        else:
-            columns[name] = pa.array(
-                [str(v) if k else None for v, k in zip(values, values.notna(), strict=True)], pa.string()
-            )
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer)
-    return buffer.getvalue()
 
 
 def _undecided(why: str) -> Described:

@@ -1,6 +1,8 @@
-"""Describe claims and hold them against a schema. Runs alone, under TensorFlow Data Validation's own interpreter.
+"""Hold figures about claims against a schema. Runs alone, under TensorFlow Data Validation's own interpreter.
 
-    <tfdv python> tfdv_worker.py schema.pbtxt  < claims.parquet  > answer.json
+    <tfdv python> tfdv_worker.py schema.pbtxt  < figures.json  > answer.json
+
+The figures (`describing.as_told`) become the statistics that TFDV's validator looks at, as TFDV takes them itself.
 
 The answer is one JSON object: either `rows`, `columns`, `anomalies` and `statistics` (a DatasetFeatureStatisticsList as
 text), or `bad_schema` (line and reason), or `failed` (what was raised, and where). Nothing in it is a claim's value:
@@ -10,7 +12,6 @@ It imports nothing of the platform's package, whose environment differs.
 """
 
 import ctypes
-import io
 import json
 import os
 import signal
@@ -26,15 +27,16 @@ _COUNTS = ("num_non_missing", "num_missing", "min_num_values", "max_num_values",
 _FIGURES = ("unique", "avg_length", "avg_num_bytes", "num_zeros", "invalid_utf8_count")
 _MOMENTS = ("mean", "std_dev")
 _PR_SET_PDEATHSIG = 1
+_TOP_VALUES = 20  # as TFDV keeps
 
 
 def main() -> int:
     _die_with_parent()
     answer_to = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # libraries that print do not spoil the answer
-    content = sys.stdin.buffer.read()
     try:
-        answer = describe(content, Path(sys.argv[1]))
+        tfdv = _tfdv()  # takes seconds: while the claims are still being counted
+        answer = validate(tfdv, json.load(sys.stdin), Path(sys.argv[1]))
     except Exception as error:
         answer = {"failed": {"kind": type(error).__name__, "at": _where(error)}}
     json.dump(answer, answer_to, allow_nan=False)
@@ -42,12 +44,16 @@ def main() -> int:
     return 0
 
 
-def describe(content: bytes, schema_path: Path) -> dict[str, Any]:
-    """Return the answer for a Parquet file's bytes and a schema."""
+def _tfdv() -> Any:
     warnings.filterwarnings("ignore")
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    import pyarrow.parquet as pq
-    import tensorflow_data_validation as tfdv
+    import tensorflow_data_validation
+
+    return tensorflow_data_validation
+
+
+def validate(tfdv: Any, figures: dict[str, Any], schema_path: Path) -> dict[str, Any]:
+    """Return the answer for figures and a schema."""
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -56,17 +62,59 @@ def describe(content: bytes, schema_path: Path) -> dict[str, Any]:
         text_format.Parse(schema_path.read_text(encoding="utf-8"), schema)
     except text_format.ParseError as broken:
         return {"bad_schema": {"line": broken.GetLine() or 1, "reason": str(broken)}}
-    frame = pq.read_table(io.BytesIO(content)).to_pandas(ignore_metadata=True)
-    statistics = tfdv.generate_statistics_from_dataframe(frame, n_jobs=1)
+    rows = figures["rows"]
+    statistics = statistics_of(figures)
     anomalies = tfdv.validate_statistics(statistics, schema)
     (described,) = statistics.datasets
     features = {feature.path.step[0]: feature for feature in described.features}
+    columns = figures["columns"]
     return {
-        "rows": len(frame),
+        "rows": rows,
         "anomalies": list(_anomalies(anomalies, schema, features)),
-        "columns": [_column(name, feature, len(frame)) for name, feature in features.items()],
+        "columns": [_column(name, feature, rows, columns[name]) for name, feature in features.items()],
         "statistics": text_format.MessageToString(_without_values(statistics)),
     }
+
+
+def statistics_of(figures: dict[str, Any]) -> Any:
+    """Return TFDV's statistics of these figures: all of its validator's input, without quantiles and top values."""
+    from tensorflow_metadata.proto.v0 import statistics_pb2
+
+    kinds = statistics_pb2.FeatureNameStatistics
+    statistics = statistics_pb2.DatasetFeatureStatisticsList()
+    dataset = statistics.datasets.add(num_examples=figures["rows"])
+    for name, told in figures["columns"].items():
+        feature = dataset.features.add(type=kinds.STRING if told["text"] else kinds.FLOAT)
+        feature.path.step.append(name)
+        known = told["known"]
+        stats = feature.string_stats if told["text"] else feature.num_stats
+        stats.common_stats.num_missing = figures["rows"] - known
+        if not known:
+            continue
+        common = stats.common_stats
+        common.num_non_missing = common.tot_num_values = known
+        common.min_num_values = common.max_num_values = 1
+        common.avg_num_values = 1.0
+        if told["text"]:
+            _tell_text(stats, told)
+        else:
+            stats.mean, stats.std_dev, stats.num_zeros = told["mean"], told["deviation"], told["zeros"]
+            stats.min, stats.max = told["least"], told["most"]
+    return statistics
+
+
+def _tell_text(stats: Any, told: dict[str, Any]) -> None:
+    counts = told["counts"]
+    stats.avg_length = told["characters"] / told["known"]
+    stats.unique = len(counts) if told["counts_all"] else 0
+    ranked = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    others = told["known"] - sum(counts.values())
+    if others:  # values of a column of many: no domain holds this one
+        ranked.append(("\x00 others", others))
+    for rank, (value, rows) in enumerate(ranked):
+        stats.rank_histogram.buckets.add(label=value, sample_count=rows, low_rank=rank, high_rank=rank)
+        if rank < _TOP_VALUES:
+            stats.top_values.add(value=value, frequency=rows)
 
 
 def _anomalies(anomalies: Any, schema: Any, features: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -108,12 +156,13 @@ def _common(feature: Any) -> Any:
     return getattr(feature, feature.WhichOneof("stats")).common_stats
 
 
-def _column(name: str, feature: Any, rows: int) -> dict[str, Any]:
+def _column(name: str, feature: Any, rows: int, figures: dict[str, Any]) -> dict[str, Any]:
     common = _common(feature)
     known = int(common.num_non_missing)
     told: dict[str, Any] = {"column": name, "known": known, "missing": rows - known}
     if feature.WhichOneof("stats") == "string_stats":
-        told |= {"distinct": int(feature.string_stats.unique), "average_length": float(feature.string_stats.avg_length)}
+        distinct = int(feature.string_stats.unique) if figures["counts_all"] else None
+        told |= {"distinct": distinct, "average_length": float(feature.string_stats.avg_length)}
     elif feature.WhichOneof("stats") == "num_stats":
         told["zeros"] = int(feature.num_stats.num_zeros)
         if known >= ENOUGH_VALUES_FOR_A_MOMENT:

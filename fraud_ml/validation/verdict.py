@@ -1,6 +1,11 @@
-"""From findings to a verdict: three judges look at one snapshot, and a rule that could not judge counts as a no."""
+"""From findings to a verdict: three judges look at one snapshot, and a rule that could not judge counts as a no.
 
-from collections.abc import Collection, Iterator, Sequence
+The snapshot is judged one event month at a time; what is kept of each month adds up to the verdict. Which months are
+looked at together, and which were looked at before, changes nothing.
+"""
+
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import date
@@ -11,17 +16,16 @@ from fraud_ml.artifacts import Finding, Outcome, Severity, Verdict
 from fraud_ml.contract import Contract
 from fraud_ml.params import ValidationParams
 from fraud_ml.validation.checks import NO_ROWS, check_claims, check_share_set_aside
-from fraud_ml.validation.evidence import Evidence
-from fraud_ml.validation.quarantine import SetAside, digest_key
-from fraud_ml.validation.rules import judge_rules
-from fraud_ml.validation.rules.rows import row_findings, row_rules
+from fraud_ml.validation.describing import add_descriptions
+from fraud_ml.validation.partial import Aside, Partial
+from fraud_ml.validation.partition import Judges, judge_months, read_judges
+from fraud_ml.validation.quarantine import SetAside
 from fraud_ml.validation.statistics import SCHEMA_FILE, TIMEOUT_S, Described, Worker
-from fraud_ml.validation.suite import SUITE_FILE, Suite, read_suite
+from fraud_ml.validation.suite import Suite
+from fraud_ml.validation.weighing import Columns, Months, gather, weigh_own_checks, weigh_rules, weigh_suite
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,15 @@ class Judgement:
     set_aside: tuple[SetAside, ...]
     described: Described
     data_docs_page: Path | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The claims to judge: how many, what is kept of each of their months, and some (or all) of their columns."""
+
+    rows: int
+    partials: Callable[[Judges, date], Iterable[Partial]]
+    columns: Columns
 
 
 def judge(
@@ -53,70 +66,104 @@ def judge(
     verdict then tells. tfdv_python: None leaves TFDV out, for trials of the other rules; the stage never does.
     Never raises on bad claims. Raises BadInput when suite or schema is wrong, Unavailable when TFDV is not there.
     """
-    suite = read_suite(rules / SUITE_FILE, contract)
-    claims = claims.reset_index(drop=True)
-    own = check_claims(claims, contract, as_of)
-    rows: dict[str, tuple[int, ...]] = {one.finding.code: one.rows for one in own if one.rows}
-    page = None
-    ruled: tuple[Finding, ...] = ()
-    if claims.empty:
-        described, expected = Described(()), _undecided(suite)
-    else:
-        unknown = _unknown(claims, contract)
-        worker = tfdv_python and Worker(
-            claims if unknown is None or unknown.all() else claims[~unknown].reset_index(drop=True),
-            contract,
-            schema=rules / SCHEMA_FILE,
-            python=tfdv_python,
-            sample_rows=params.statistics_sample_rows,
-            timeout_s=timeout_s,
-        )
-        with worker or nullcontext():  # it computes while Great Expectations is imported
-            from fraud_ml.validation.expectations import UnknownPeople, judge_expectations
+    whole = claims.reset_index(drop=True)
 
-            people = None
-            if unknown is not None:
-                people = UnknownPeople(frozenset(column.name for column in contract.personal), unknown)
-            ruled = _judge_by_rules(claims, contract, suite, as_of, rows)
-            judged = judge_expectations(claims, suite, as_of=as_of, data_docs=data_docs, unknown_people=people)
-            described = worker.result() if worker else Described(())
-        rows |= judged.rows
-        expected, page = judged.findings, judged.data_docs_page
+    def columns(names: Sequence[str] | None) -> "pd.DataFrame":
+        return whole if names is None else whole[[name for name in names if name in whole.columns]]
+
+    return judge_table(
+        Table(len(whole), lambda judges, on: judge_months(whole, judges, on), columns),
+        contract,
+        params,
+        rules=rules,
+        as_of=as_of,
+        subject_digest=subject_digest,
+        tfdv_python=tfdv_python,
+        data_docs=data_docs,
+        timeout_s=timeout_s,
+        without=without,
+    )
+
+
+def judge_table(
+    table: Table,
+    contract: Contract,
+    params: ValidationParams,
+    *,
+    rules: Path,
+    as_of: date,
+    subject_digest: str,
+    tfdv_python: Path | None,
+    data_docs: Path | None = None,
+    timeout_s: float = TIMEOUT_S,
+    without: Collection[str] = (),
+) -> Judgement:
+    """Judge a table as `judge` does a frame; nothing but the columns of some rules is ever held whole."""
+    judges = read_judges(contract, rules)
+    if table.rows:
+        worker = None
+        if tfdv_python is not None:
+            worker = Worker(schema=rules / SCHEMA_FILE, python=tfdv_python, timeout_s=timeout_s)
+        with worker or nullcontext():  # it gets ready while the months are judged
+            found = _found(table, judges, as_of, worker, data_docs)
+    else:
+        own = [one.finding for one in check_claims(table.columns(None), contract, as_of)]
+        found = _Found(own, _undecided(judges.suite), Described(()), ())
     off = {*without, *contract.checks.off}
-    rows = {code: positions for code, positions in rows.items() if code not in off}
-    set_aside = _set_aside(claims, contract, rows)
-    quarantined = len({position for positions in rows.values() for position in positions})
-    share = check_share_set_aside(quarantined, len(claims), params.max_quarantined_share)
-    asked = (*(one.finding for one in own), share, *ruled, *expected, *described.findings)
+    aside = [
+        (row.key_digest, codes) for row in found.aside if (codes := [code for code in row.codes if code not in off])
+    ]
+    share = check_share_set_aside(len(aside), table.rows, params.max_quarantined_share)
+    asked = (*found.own, share, *found.ruled, *found.expected, *found.described.findings)
     findings = (*(finding for finding in asked if finding.code not in off), *_switched_off(asked, contract))
     about = f"snapshot {contract.dataset} as of {as_of.isoformat()}"
-    verdict = Verdict.of(about, subject_digest, findings, rows=len(claims), quarantined_rows=quarantined)
-    return Judgement(verdict, set_aside, described, page)
+    verdict = Verdict.of(about, subject_digest, findings, rows=table.rows, quarantined_rows=len(aside))
+    set_aside = tuple(SetAside(digest, code) for digest, codes in aside for code in codes)
+    return Judgement(verdict, set_aside, found.described, found.page)
 
 
-def _unknown(claims: "pd.DataFrame", contract: Contract) -> "NDArray[np.bool_] | None":
-    """Return which claims are of people who were erased, or None: every landed row has a subject, so the others do."""
-    if contract.erasure is None or contract.erasure.subject not in claims.columns:
-        return None
-    unknown: NDArray[np.bool_] = claims[contract.erasure.subject].isna().to_numpy()
-    return unknown if unknown.any() else None
+# --- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _judge_by_rules(
-    claims: "pd.DataFrame", contract: Contract, suite: Suite, as_of: date, rows: dict[str, tuple[int, ...]]
-) -> tuple[Finding, ...]:
-    """Return what our own rules find; add to `rows` the positions that those of severity quarantine set aside."""
-    from fraud_ml.validation.profiling import profile_months
+@dataclass(frozen=True)
+class _Found:
+    own: Sequence[Finding]
+    expected: Sequence[Finding]
+    described: Described
+    aside: tuple[Aside, ...]
+    ruled: Sequence[Finding] = ()
+    page: Path | None = None
 
-    ours = row_rules(contract, suite.declared)
-    found = profile_months(claims, contract, ours)
-    for rule in ours:
-        if rule.severity is Severity.QUARANTINE and found.rows.get(rule.name):
-            rows[rule.code] = (*rows.get(rule.code, ()), *found.rows[rule.name])
-    keys = claims[contract.key].tolist() if contract.key in claims.columns else [None] * len(claims)
-    examples = {name: tuple(digest_key(keys[row]) for row in some[:3]) for name, some in found.rows.items()}
-    evidence = Evidence(contract, as_of, found.months, suite.declared)
-    return (*judge_rules(evidence), *row_findings(contract, ours, found, len(claims), examples))
+
+def _found(table: Table, judges: Judges, as_of: date, worker: Worker | None, data_docs: Path | None) -> _Found:
+    with tempfile.TemporaryDirectory(prefix="fraud-ml-judge-") as scratch:
+        months = gather(table.partials(judges, as_of), Path(scratch))
+    if worker:
+        worker.ask(add_descriptions(month.description for month in months.summaries))
+    expected, further = weigh_suite(months, judges, as_of, table.columns)
+    page = None
+    if data_docs is not None:
+        from fraud_ml.validation.expectations import publish  # heavy: great_expectations
+
+        page = publish(judges.suite, expected.findings, expected.kept, as_of, data_docs)
+    return _Found(
+        weigh_own_checks(months, judges, as_of),
+        expected.findings,
+        worker.result() if worker else Described(()),
+        _one_a_row(months, further),
+        weigh_rules(months, judges, as_of),
+        page,
+    )
+
+
+def _one_a_row(months: Months, further: Iterable[Aside]) -> tuple[Aside, ...]:
+    """Return each row that is set aside once; a row that only a whole column could tell is known by its key."""
+    rows = [row for month in months.summaries for row in month.aside]
+    more: dict[str, list[str]] = {}
+    for row in further:
+        more.setdefault(row.key_digest, []).extend(row.codes)
+    rows = [Aside(row.key_digest, (*row.codes, *more.pop(row.key_digest, ()))) for row in rows]
+    return (*rows, *(Aside(digest, tuple(codes)) for digest, codes in more.items()))
 
 
 def _switched_off(asked: Sequence[Finding], contract: Contract) -> Iterator[Finding]:
@@ -138,13 +185,3 @@ def _switched_off(asked: Sequence[Finding], contract: Contract) -> Iterator[Find
 def _undecided(suite: Suite) -> tuple[Finding, ...]:
     """Great Expectations passes most rules on an empty table; here nobody is asked."""
     return tuple(rule.found(Outcome.UNDECIDED, NO_ROWS) for rule in suite.rules)
-
-
-def _set_aside(claims: "pd.DataFrame", contract: Contract, rows: dict[str, tuple[int, ...]]) -> tuple[SetAside, ...]:
-    if not rows:
-        return ()
-    known = contract.key in claims.columns
-    keys = claims[contract.key].tolist() if known else [None] * len(claims)
-    return tuple(
-        SetAside(digest_key(keys[position]), code) for code, positions in rows.items() for position in positions
-    )

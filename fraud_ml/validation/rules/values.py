@@ -19,14 +19,13 @@ def exploded(evidence: Evidence) -> Iterator[Broken]:
 
 def _exploded(evidence: Evidence, name: str) -> Iterator[Broken]:
     most = 0
-    months = [month for month in evidence.complete if name in evidence.months[month].columns]
+    months = [month for month in evidence.complete if evidence.months[month].distinct.get(name)]
     for place, month in enumerate(months):
         profile = evidence.months[month]
-        counts = profile.columns[name].counts
-        values = FEW_VALUES + 1 if counts is None else len(counts)
+        values = profile.distinct[name]
         if place >= ENOUGH_MONTHS and values > _TIMES * most + _BESIDE:
-            told = f"{values:,}{' values' if counts else ' values or more'}, before at most {most:,} in a month"
-            yield Broken(told, name, month, size=values / max(most, 1))
+            told = f"about {values:,} values, before at most {most:,} in a month"
+            yield Broken(told, name, month, size=values / most)
             continue
         if profile.rows >= ENOUGH_ROWS and values > min(FEW_VALUES, _REPEATED * profile.rows):
             return

@@ -237,6 +237,41 @@ def test_a_model_that_answers_golden_claims_otherwise_is_refused(exported: Expor
         verify_model(moved, manifest)
 
 
+def test_a_model_whose_words_are_looked_up_otherwise_than_it_learned_them_is_refused(
+    exported: Exported, tmp_path: Path
+) -> None:
+    moved = copy_of(exported, tmp_path)
+    inputs = json.loads((moved / "inputs.json").read_text())
+    for column in inputs["columns"]:
+        column["vocabulary"] = list(reversed(column["vocabulary"]))
+    (moved / "inputs.json").write_text(json.dumps(inputs))
+    manifest = sealed(moved, exported.manifest)
+    if exported.name == "random_forest":  # it looks words up by themselves: their order means nothing
+        verify_model(moved, manifest)
+        return
+    with pytest.raises(Tampered, match="does not answer its golden claims"):
+        verify_model(moved, manifest)
+
+
+def test_a_model_exported_by_earlier_code_answers_and_says_that_it_gives_no_reasons(
+    exported: Exported, tmp_path: Path
+) -> None:
+    if exported.name != "logistic":  # all of TensorFlow's are stored alike; the forest is stored as it always was
+        return
+    from fraud_ml.models.tensorflow_runtime import tf
+
+    moved = copy_of(exported, tmp_path)
+    loaded = tf.saved_model.load(str(moved / "saved_model"))
+    shutil.rmtree(moved / "saved_model")
+    only = {"serving_default": loaded.signatures["serving_default"]}
+    tf.saved_model.save(loaded, str(moved / "saved_model"), signatures=only)
+    predictor = verify_model(moved, sealed(moved, exported.manifest))
+    coded = Coder(exported.inputs).code(read_columns(TEST, exported.inputs))
+    np.testing.assert_allclose(predictor.opened.answer_coded(coded), predictor.predict(TEST), atol=1e-6)
+    with pytest.raises(BadInput, match="exported by earlier code and gives no reasons"):
+        predictor.reasons(TEST, 3)
+
+
 def test_a_family_nobody_knows_is_bad_input(exported: Exported, tmp_path: Path) -> None:
     moved = copy_of(exported, tmp_path)
     content = json.loads((moved / "model.json").read_text())

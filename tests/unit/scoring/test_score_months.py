@@ -21,7 +21,7 @@ from fraud_ml.models.family import Calibration, Examples
 from fraud_ml.models.inputs import describe_inputs, read_columns
 from fraud_ml.scoring.batch import Scored, score_fold
 from fraud_ml.scoring.model import BatchModel
-from fraud_ml.scoring.months import MANIFEST, ScoresFolder, read_manifest
+from fraud_ml.scoring.months import MANIFEST, RECORDS, ScoresFolder, read_manifest
 from tests.toy_claims import AS_OF, toy_claims, toy_contract, toy_params, write_fold
 from tests.toy_models import seal
 
@@ -163,6 +163,20 @@ def test_a_run_that_ended_midway_goes_on_behind_its_last_whole_month(
     assert (resumed.reused, resumed.scored) == (5, len(months) - 5)
     assert read_manifest(tmp_path / "scores") == resumed.manifest
     assert not list((tmp_path / "scores").glob(".*-partial"))
+
+
+def test_whatever_a_killed_run_left_half_done_is_made_again(score: Callable[..., Scored], tmp_path: Path) -> None:
+    undisturbed, out = score().manifest, tmp_path / "scores"
+    first, second, third = sorted(undisturbed.months)[:3]
+    (out / MANIFEST).unlink()
+    (out / RECORDS / f"{first}.json").unlink()  # killed after the file, before its record
+    (out / RECORDS / f"{second}.json").unlink()  # killed before the file took its place
+    (out / f"{second}.parquet").rename(ScoresFolder(out).partial(second))
+    (out / RECORDS / f"{third}.json").write_text("{")
+    mended = score()
+    assert (mended.scored, mended.manifest) == (3, undisturbed)
+    assert read_manifest(out) == undisturbed
+    assert not list(out.glob(".*-partial"))
 
 
 def test_another_threshold_candidate_or_erasure_scores_everything_again(

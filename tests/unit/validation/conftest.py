@@ -26,7 +26,7 @@ def motor_rules() -> Path:
 
 @pytest.fixture(scope="session")
 def params() -> ValidationParams:
-    return ValidationParams(max_quarantined_share=0.02, statistics_sample_rows=50_000)
+    return ValidationParams(max_quarantined_share=0.02)
 
 
 @pytest.fixture(scope="session")

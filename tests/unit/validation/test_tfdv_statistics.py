@@ -15,15 +15,24 @@ import pytest
 from fraud_ml.artifacts import Outcome
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import PROJECT
-from fraud_ml.validation.statistics import Worker, sample, to_parquet
+from fraud_ml.validation.describing import add_descriptions, describe_chunk
+from fraud_ml.validation.partition import columns_with_domain
+from fraud_ml.validation.profiling import chunk_of, profile_chunk
+from fraud_ml.validation.statistics import Worker
+
+
+def described(claims, contract, schema):
+    """Return the figures of all claims, counted month by month."""
+    chunk = chunk_of(claims, contract)
+    profiles = profile_chunk(chunk, contract, ()).months
+    return add_descriptions(describe_chunk(chunk, contract, profiles, columns_with_domain(schema)).values())
 
 
 @pytest.fixture
 def ask(motor, motor_rules):
-    def describe(claims, python, *, timeout_s=120.0, schema=motor_rules / "schema.pbtxt", sample_rows=50_000):
-        with Worker(
-            claims, motor, schema=schema, python=python, sample_rows=sample_rows, timeout_s=timeout_s
-        ) as worker:
+    def describe(claims, python, *, timeout_s=120.0, schema=motor_rules / "schema.pbtxt"):
+        with Worker(schema=schema, python=python, timeout_s=timeout_s) as worker:
+            worker.ask(described(claims, motor, schema))
             return worker.result()
 
     return describe
@@ -87,10 +96,10 @@ def test_an_absent_schema_is_refused(ask, make_claims, tmp_path):
         ask(make_claims(), Path(sys.executable), schema=tmp_path / "schema.pbtxt")
 
 
-def test_leaving_the_context_ends_the_worker(make_claims, motor, motor_rules, interpreter):
+def test_leaving_the_context_ends_the_worker(motor_rules, interpreter):
     schema, python = motor_rules / "schema.pbtxt", interpreter("exec sleep 60")
     before = set(psutil.Process().children())
-    worker = Worker(make_claims(), motor, schema=schema, python=python, sample_rows=9, timeout_s=60)
+    worker = Worker(schema=schema, python=python, timeout_s=60)
     with worker:
         (started,) = set(psutil.Process().children()) - before
         assert started.is_running()
@@ -132,19 +141,13 @@ def test_the_worker_does_not_outlive_a_killed_run(motor_rules):
         os.close(write)
 
 
-def test_a_sample_is_the_same_claims_whatever_their_order(make_claims):
-    claims = make_claims()
-    chosen = sample(claims, "claim_id", 50)
-    shuffled = sample(claims.sample(frac=1, random_state=3).reset_index(drop=True), "claim_id", 50)
-    assert len(chosen) == 50
-    assert set(chosen["claim_id"]) == set(shuffled["claim_id"])
-    assert set(chosen["claim_id"]) != set(claims["claim_id"].head(50))
-    assert len(sample(claims, "claim_id", 400)) == 400
-
-
-def test_claims_of_a_wrong_type_still_reach_the_worker(make_claims, motor):
+def test_claims_of_a_wrong_type_are_described_as_they_arrived(make_claims, motor, motor_rules):
     mixed = pd.Series(["north", 7, None, 1.5] * 100, dtype=object)
-    assert to_parquet(make_claims(region=mixed, claim_amount_eur="much").drop(columns="sex"), motor)
+    claims = make_claims(region=mixed, claim_amount_eur="much").drop(columns="sex")
+    columns = described(claims, motor, motor_rules / "schema.pbtxt").columns
+    assert (columns["region"].counts, columns["region"].known) == ({"north": 100, "7": 100, "1.5": 100}, 300)
+    assert columns["claim_amount_eur"].is_text
+    assert "sex" not in columns
 
 
 @pytest.mark.slow

@@ -1,0 +1,263 @@
+"""The verdict from months that were judged before is the verdict from scratch, and that of the whole table at once."""
+
+import itertools
+import json
+import shutil
+from dataclasses import replace
+from datetime import date
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fraud_ml.artifacts import Outcome
+from fraud_ml.data.subject_keys import SnapshotKeys
+from fraud_ml.errors import Tampered
+from fraud_ml.validation.describing import add_descriptions
+from fraud_ml.validation.months import table_of_fold
+from fraud_ml.validation.partial_cache import PartialCache
+from fraud_ml.validation.partition import read_judges
+from fraud_ml.validation.verdict import judge, judge_table
+from tests.unit.validation.folded_claims import fold_of
+
+AS_OF = date(2024, 12, 31)
+NO_KEYS = SnapshotKeys("", {})
+
+
+@pytest.fixture(scope="module")
+def contract(motor):
+    """Motor claims of which nobody can be erased: they lie in plain."""
+    return motor.model_copy(update={"erasure": None})
+
+
+@pytest.fixture
+def judged(contract, motor_rules, params, tmp_path):
+    """Return a function: the judgement on a fold of the claims, by months, with or without a cache."""
+    folders = itertools.count()
+
+    def give(claims, cache=None, *, rules=motor_rules, as_of=AS_OF, **options):
+        folder = tmp_path / f"fold-{next(folders)}"
+        manifest = fold_of(claims, contract, folder)
+        table = table_of_fold(folder, manifest, contract, NO_KEYS, rules=rules, cache=cache, **options)
+        return judge_table(
+            table, contract, params, rules=rules, as_of=as_of, subject_digest="ab" * 32, tfdv_python=None
+        )
+
+    return give
+
+
+@pytest.fixture
+def judged_whole(contract, motor_rules, params):
+    def give(claims):
+        return judge(
+            claims, contract, params, rules=motor_rules, as_of=AS_OF, subject_digest="ab" * 32, tfdv_python=None
+        )
+
+    return give
+
+
+def told(judgement):
+    """Return all that a judgement says; rows set aside have no order."""
+    return judgement.verdict, sorted(judgement.set_aside)
+
+
+def kept_in(cache):
+    return {path.stem for path in cache.folder.rglob("*.partial")}
+
+
+# --- changes to some rows -------------------------------------------------------------------------------------------
+
+
+def _lose_regions(claims, rows):
+    claims.loc[rows, "region"] = None
+
+
+def _new_category(claims, rows):
+    claims.loc[rows, "cover"] = "moon"
+
+
+def _wrong_amounts(claims, rows):
+    claims.loc[rows, "claim_amount_eur"] = -3.0
+
+
+def _no_age(claims, rows):
+    claims.loc[rows, "driver_age_years"] = 7.0
+
+
+def _blanks(claims, rows):
+    claims.loc[rows, "garage_id"] = " G-000001"
+
+
+def _many_values(claims, rows):
+    claims.loc[rows, "region"] = [f"region {row}" for row in rows]
+
+
+def _other_unit(claims, rows):
+    claims.loc[rows, "claim_amount"] *= 100
+
+
+def _recorded_late(claims, rows):
+    claims.loc[rows, "recorded_at"] = pd.Timestamp("2025-02-01")
+
+
+def _one_key(claims, rows):
+    claims.loc[rows, "claim_id"] = "M-shared"
+
+
+CHANGES = (
+    _lose_regions,
+    _new_category,
+    _wrong_amounts,
+    _no_age,
+    _blanks,
+    _many_values,
+    _other_unit,
+    _recorded_late,
+    _one_key,
+)
+ROWS = 300
+changes = st.lists(
+    st.tuples(st.sampled_from(CHANGES), st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=40, unique=True)),
+    max_size=3,
+)
+months = st.sets(st.integers(1, 12), max_size=10)
+
+
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    first=changes, second=changes, without=months, then_without=months, rows_at_once=st.sampled_from([1, 60, 10_000])
+)
+def test_months_that_were_judged_before_give_the_verdict_from_scratch(
+    make_claims, judged, judged_whole, tmp_path, first, second, without, then_without, rows_at_once
+):
+    """Whatever is wrong with the claims, and however many months change, go, come back or are judged together."""
+    cache = PartialCache(tmp_path / "cache")
+    claims = make_claims(ROWS)
+    for happened, gone in ((first, without), (second, then_without), ((), without)):
+        for change, rows in happened:
+            change(claims, rows)
+        present = claims[~claims["event_time"].dt.month.isin(gone)].reset_index(drop=True)
+        expected = told(judged_whole(present))
+        assert told(judged(present, cache, rows_at_once=rows_at_once)) == expected
+        assert told(judged(present)) == expected
+
+
+def test_tomorrow_judges_only_the_months_that_changed(make_claims, judged, tmp_path):
+    cache = PartialCache(tmp_path / "cache")
+    claims = make_claims(ROWS)
+    judged(claims, cache)
+    before = kept_in(cache)
+    assert len(before) == 12
+    claims.loc[claims["event_time"].dt.month == 5, "region"] = "north"
+    judged(claims, cache)
+    assert len(kept_in(cache) - before) == 1
+
+
+def test_what_was_kept_is_what_is_told(make_claims, judged, tmp_path):
+    """Without this the cache might never be read, and nobody would notice but by the clock."""
+    cache = PartialCache(tmp_path / "cache")
+    claims = make_claims(ROWS)
+    judged(claims, cache)
+    inputs = min(kept_in(cache))
+    partial = cache.take(inputs, None)
+    broken = dict.fromkeys(partial.summary.broken, 1)
+    cache.keep(inputs, replace(partial, summary=replace(partial.summary, broken=broken)), None)
+    found = {finding.code: finding for finding in judged(claims, cache).verdict.findings}
+    assert found["DATA147"].count == 1
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "no record", "another's", "empty record", "half"])
+def test_a_damaged_entry_is_judged_anew_and_mended(make_claims, judged, tmp_path, damage):
+    cache = PartialCache(tmp_path / "cache")
+    claims = make_claims(ROWS)
+    claims.loc[:9, "driver_age_years"] = 7.0
+    expected = told(judged(claims, cache))
+    names = sorted(kept_in(cache))
+    for name, other in zip(names, names[1:] + names[:1], strict=True):
+        content = cache.folder / name[:2] / f"{name}.partial"
+        record = content.with_suffix(".json")
+        whole = content.read_bytes()
+        if damage == "flip":
+            content.write_bytes(whole.replace(b'"rows": 2', b'"rows": 3', 1))
+            assert content.read_bytes() != whole
+        elif damage == "cut":
+            content.write_bytes(whole[: len(whole) // 2])
+        elif damage == "no record":
+            record.unlink()
+        elif damage == "another's":
+            shutil.copy(cache.folder / other[:2] / f"{other}.partial", content)
+            shutil.copy(cache.folder / other[:2] / f"{other}.json", record)
+        elif damage == "empty record":
+            record.write_text("")
+        else:  # as a killed process leaves it: content without its record, under a name of its own
+            content.rename(content.with_name(f".{name}.4711"))
+            record.unlink()
+    assert told(judged(claims, cache)) == expected
+    assert all(cache.take(name, None) is not None for name in names)
+
+
+def test_other_rules_judge_anew(make_claims, judged, motor_rules, tmp_path):
+    cache = PartialCache(tmp_path / "cache")
+    claims = make_claims(ROWS)
+    claims.loc[:2, "driver_age_years"] = 17.0
+    judged(claims, cache)
+    rules = tmp_path / "rules"
+    shutil.copytree(motor_rules, rules)
+    suite = json.loads((rules / "suite.json").read_text())
+    (rule,) = (one for one in suite["expectations"] if one["meta"]["code"] == "GX502")
+    rule["kwargs"]["min_value"] = 18
+    (rules / "suite.json").write_text(json.dumps(suite))
+    found = {finding.code: finding for finding in judged(claims, cache, rules=rules).verdict.findings}
+    assert (found["GX502"].outcome, found["GX502"].count) == (Outcome.FAILED, 3)
+
+
+def test_a_month_judged_at_a_later_date_does_not_hide_that_it_lies_in_the_future(make_claims, judged, tmp_path):
+    cache = PartialCache(tmp_path / "cache")
+    claims = make_claims(ROWS)
+    judged(claims, cache)
+    early = date(2024, 11, 15)
+    expected = told(judged(claims, as_of=early))
+    assert {f.code for f in expected[0].findings if f.outcome is Outcome.FAILED} >= {"DATA006", "DATA007"}
+    assert told(judged(claims, cache, as_of=early)) == expected
+    assert told(judged(claims, cache)) == told(judged(claims))
+
+
+def test_figures_for_tfdv_add_up_to_those_of_the_whole(make_claims, contract, motor_rules, tmp_path):
+    claims = make_claims(ROWS).sort_values("claim_id", ignore_index=True)
+    claims.loc[::7, "region"] = None
+    manifest = fold_of(claims, contract, tmp_path / "fold")
+    judges = read_judges(contract, motor_rules)
+    described = []
+    for rows_at_once in (1, 10_000):
+        table = table_of_fold(
+            tmp_path / "fold", manifest, contract, NO_KEYS, rules=motor_rules, cache=None, rows_at_once=rows_at_once
+        )
+        described.append(add_descriptions(one.summary.description for one in table.partials(judges, AS_OF)))
+    assert described[0] == described[1]
+    whole = described[0]
+    assert (whole.rows, whole.columns["region"].known) == (ROWS, int(claims["region"].notna().sum()))
+    assert whole.columns["region"].counts == claims["region"].value_counts().to_dict()
+    ages = claims["driver_age_years"]
+    found = whole.columns["driver_age_years"]
+    assert (found.least, found.most, found.zeros) == (ages.min(), ages.max(), 0)
+    assert found.mean == pytest.approx(ages.mean())
+    assert found.squares / ROWS == pytest.approx(ages.var(ddof=0))
+
+
+def test_a_changed_byte_of_a_month_is_named(make_claims, contract, motor_rules, params, tmp_path):
+    manifest = fold_of(make_claims(60), contract, tmp_path / "fold")
+    victim = tmp_path / "fold" / "2024-03.parquet"
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 1
+    victim.write_bytes(content)
+    table = table_of_fold(tmp_path / "fold", manifest, contract, NO_KEYS, rules=motor_rules, cache=None)
+    with pytest.raises(Tampered, match=r"2024-03\.parquet"):
+        judge_table(table, contract, params, rules=motor_rules, as_of=AS_OF, subject_digest="", tfdv_python=None)
+
+
+def test_the_cache_keeps_what_was_used_last(make_claims, judged, tmp_path):
+    cache = PartialCache(tmp_path / "cache", most_bytes=0)
+    claims = make_claims(60)
+    assert told(judged(claims, cache)) == told(judged(claims))
+    assert kept_in(cache) == set()
