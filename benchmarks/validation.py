@@ -8,11 +8,19 @@ scenes of other seeds than those measured here: other quarters, other customers,
 - `corpus_total`, `corpus_caught`: broken snapshots, and those refused at landing, found tampered with, rejected, or
   flagged by a finding that the family expects.
 - `corpus_right_code`: those of them whose finding has a code (and column) that the family expects.
+- `rows_per_s`, `peak_gib`: the whole verdict (own checks, suite, TFDV, Data Docs, report) on ten million folded claims
+  of 35 columns that nothing is kept of, in a process of its own, its imports included.
+- `next_day_over_full`: the same for the fold of the next day, of which the unchanged months were judged before.
+- `over_gx_pandas`: Great Expectations alone, validating the suite on one pandas frame, over the whole verdict on the
+  same Parquet, each in a process of its own, in turns; on as many claims as pandas can hold. Above 1 we are faster.
+- `over_scan_limit`: DuckDB reading each column of the same Parquet once, over the whole verdict.
+- `empty_reject_s`: `fraud-ml validate` on a snapshot without a row, from its start to its end.
 """
 
 import sys
 from collections import Counter
 
+from benchmarks._validation_cost import costs
 from benchmarks.corpus import MEASURING_SEEDS
 from benchmarks.corpus.judging import Tried
 from benchmarks.corpus.runs import cases
@@ -23,7 +31,7 @@ from benchmarks.harness import Figure, Figures
 def run(*, quick: bool) -> Figures:
     """Measure on the measuring half; `quick` takes one seed and each family's hardest severity."""
     wanted = cases(seeds=MEASURING_SEEDS[: 1 if quick else None], hardest_only=quick)
-    return _corpus(list(run_cases(wanted)))
+    return {**_corpus(list(run_cases(wanted))), **costs(quick=quick)}
 
 
 def _corpus(tried: list[Tried]) -> Figures:
