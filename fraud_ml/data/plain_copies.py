@@ -6,8 +6,8 @@
                                         workspace and in DVC's caches; the next run makes them anew, without the person
 
 The log, snapshots, folds, the fold cache and the verdict cache are sealed: destroying the key is enough. Workspaces are
-those below `runs` and those that were pinned from this home (`<home>/pinned-workspaces`), as long as they lie where they
-lay.
+those below `runs` and those that were pinned from this home (`<home>/pinned-workspaces`), as long as they lie where
+they lay.
 """
 
 import base64
