@@ -80,7 +80,11 @@ def costs(*, quick: bool) -> Figures:
 
 
 def _contract() -> Contract:
-    return load_contract("motor", PROJECT / "expectations").model_copy(update={"erasure": None})
+    """Return motor's contract without `erasure`; whom it calls nobody stays no placeholder."""
+    contract = load_contract("motor", PROJECT / "expectations")
+    nobody = {} if contract.erasure is None else {n: m.nobody for n, m in contract.erasure.mentions.items()}
+    columns = tuple(column.model_copy(update={"nothing": nobody.get(column.name, ())}) for column in contract.columns)
+    return contract.model_copy(update={"erasure": None, "columns": columns})
 
 
 def _lay_out(home: Path, claims: int, days: tuple[date, ...]) -> None:

@@ -230,12 +230,16 @@ class FamilyResult:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """What was trained, and which family became the candidate."""
+    """What was trained, which family became the candidate, and what it was computed by.
+
+    `environment` names versions of code and libraries, the lock's digest and the processor's family.
+    """
 
     chosen: str
     snapshot_digest: str
     seed: int
     results: tuple[FamilyResult, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ COMMANDS = {
     "erase": "fraud_ml.commands.erasure:erase",
     "pin": "fraud_ml.commands.pin:pin",
     "register": "fraud_ml.commands.registry:register",
+    "reproduce": "fraud_ml.commands.registry:reproduce",
     "crown": "fraud_ml.commands.registry:crown",
     "keys": "fraud_ml.commands.governance:keys",
     "approve": "fraud_ml.commands.governance:approve",

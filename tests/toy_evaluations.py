@@ -96,7 +96,9 @@ def disturbed(answer: Callable[[Columns], NDArray], claims: int = 60) -> list[Di
     frame = pd.DataFrame(
         {"garage": rng.choice(["north", "south"], claims), "amount": rng.uniform(100, 2000, claims), "label": 0}
     )
-    predictor = Predictor(ModelManifest("toy", "", "", {}, INPUTS.names), INPUTS, Opened(answer, answer_coded=None))  # type: ignore[arg-type]
+    predictor = Predictor(
+        ModelManifest("toy", "", "", {}, INPUTS.names), INPUTS, Opened(answer, answer_coded=None, explain=None)
+    )  # type: ignore[arg-type]
     return disturb(predictor, frame, predictor.predict(frame), claims)
 
 

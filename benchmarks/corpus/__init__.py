@@ -3,6 +3,7 @@
     family.py    what a fault family is, and the table of them (FAMILIES)
     scenes.py    clean ground: an accepted history of claims and the delivery that arrives next, for each data set
     faults/      the families: each a function from a clean delivery to a broken one, by severity and seed
+    clean.py     harmless changes, which nobody should stop
     judging.py   a broken delivery through landing, freezing, folding and judging, as a snapshot goes
     runs.py      all of them, several at a time
 

@@ -121,7 +121,9 @@ class Tried:
     @property
     def right_code(self) -> bool:
         told = {
-            code for code, column in self.noticed.findings if not column or not self.column or self.column in column
+            code
+            for code, column in self.noticed.findings
+            if not column or not self.column or self.column in column or code.startswith("SENSE")  # of several columns
         }
         return any(code.startswith(FAMILIES[self.family].codes) for code in told)
 

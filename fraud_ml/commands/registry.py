@@ -141,3 +141,34 @@ def checked_out_rev(root: Path) -> str:
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", "fraud_ml", "expectations", "dvc.yaml")
     return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
+
+
+@click.command()
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def reproduce(run: str, as_json: bool) -> None:
+    """Train RUN again, a candidate's digest or an MLflow run's id, and compare the models bit by bit.
+
+    Its snapshot, its params and its commit are taken, in a checkout of its own that is removed afterwards. Exit code 0
+    when the same model came out, 2 when another one did. Where code, libraries or the processor's family are others
+    than those that trained it, golden predictions are compared within a stated tolerance instead.
+
+    \b
+    Example: fraud-ml reproduce 3f1c…64 hex digits…
+    """
+    from fraud_ml.reproduce import reproduce as train_again
+
+    found = train_again(Settings.load(), run, lambda line: click.echo(line, err=True))
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+    else:
+        for other in found.differences:
+            click.echo(f"another {other.name}: trained with {other.recorded}, here {other.here}")
+        judged = "bit by bit" if found.judged_by == "bits" else f"within {found.tolerance:g} of probability"
+        outcome = "the same model" if found.is_same else "ANOTHER MODEL"
+        click.echo(f"{outcome}, compared {judged}: {found.recorded_model_digest[:12]}, again {found.model_digest[:12]}")
+        click.echo(
+            f"{found.golden_equal} of {found.golden_claims} golden predictions are equal; farthest {found.farthest:.3g}"
+        )
+    if not found.is_same:
+        raise SystemExit(2)

@@ -23,13 +23,20 @@ from fraud_ml.settings import Settings
     type=click.Path(path_type=Path),
     help="Folder of the scores; default: scores/DATASET/AS_OF/CANDIDATE in the stack's folder.",
 )
+@click.option(
+    "--reasons",
+    default=3,
+    show_default=True,
+    type=click.IntRange(0, 20),
+    help="At most so many, told of each claim that is to be investigated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
-def score(dataset: str, as_of: str, wanted: str, out: Path | None, as_json: bool) -> None:
+def score(dataset: str, as_of: str, wanted: str, out: Path | None, reasons: int, as_json: bool) -> None:
     """Score every claim of DATASET's snapshot as of AS_OF, one Parquet file an event month.
 
     Each row holds the claim's key and event time, the probability of fraud, whether it is to be investigated by the
-    threshold that the model was judged at, and which model says so. Asked again, months that stand are not scored again
-    unless snapshot, model, code or erasures changed; killed, it goes on behind the last whole month.
+    threshold that the model was judged at, why in words, and which model says so. Asked again, months that stand are
+    not scored again unless snapshot, model, code or erasures changed; killed, it goes on behind the last whole month.
 
     \b
     Example: fraud-ml score motor 2025-12-31 --model champion --out motor-scores
@@ -58,7 +65,7 @@ def score(dataset: str, as_of: str, wanted: str, out: Path | None, as_json: bool
         say(f"fetching candidate {digest[:12]} …")
         model = fetch_registered(settings, dataset, digest, Path(scratch) / "model")
         place = out or settings.scores / dataset / as_of / digest[:12]
-        done = score_snapshot(settings, contract, as_of, model, place, say)
+        done = score_snapshot(settings, contract, as_of, model, place, say, reasons=reasons)
     told = done.manifest
     if as_json:
         facts = {name: getattr(told, name) for name in ("dataset", "as_of", "snapshot_digest", "model_version")}

@@ -32,6 +32,13 @@ class BlendGraph(tf.Module):
             [share * part.coded(cells, numbers) for part, share in zip(self.parts, self.shares, strict=True)]
         )
 
+    def reasons(self, cells: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        told = [part.reasons(cells, numbers) for part in self.parts]
+        bases, contributions = (
+            [share * part for share, part in zip(self.shares, parts, strict=True)] for parts in zip(*told, strict=True)
+        )
+        return tf.add_n(bases), tf.add_n(contributions)
+
 
 class Blend:
     """Fitted models, joined. Implements `family.Family`, but is joined from fitted parts instead of fitted."""

@@ -15,12 +15,14 @@ from fraud_ml.models.encoder import Encoder
 from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.grow_trees import LEAF, Growth, Trees
 from fraud_ml.models.inputs import Columns, Inputs
-from fraud_ml.models.leaf_masks import DEEPEST, LeafMasks
+from fraud_ml.models.leaf_masks import LeafMasks
+from fraud_ml.models.path_shares import columns_asked, path_shares
 from fraud_ml.models.saved_model import answer_graph, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
 from fraud_ml.params import BoostedTreesParams
 
 BATCH = 8192
+SEEN = 20_000  # about so many training claims say what a node expects, for reasons
 KEEP_EVERY = 10  # trees
 
 
@@ -36,26 +38,41 @@ class Forest(tf.Module):
         self.leaves = tf.Variable(trees.leaves.ravel(), trainable=False, name="leaves")
         self.nodes = np.arange(len(flat), dtype=np.int32) * flat.shape[1]  # where each tree's nodes begin
         self.prior = np.float32(prior)
-        self.masks = LeafMasks(conditions, trees) if trees.depth <= DEEPEST else None
+        self.masks = LeafMasks(conditions, trees) if LeafMasks.serve(conditions, trees) else None
 
     def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         if self.masks is None:
             return self.logits(self.conditions.coded(cells, numbers))
-        return self.prior + tf.reduce_sum(tf.gather(self.leaves, self.masks(cells, numbers)), axis=1) / self.members
+        return self.prior + self.masks.sums(cells, numbers) / self.members
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.logits(self.conditions(columns))
 
     def logits(self, conditions: tf.Tensor) -> tf.Tensor:
         """Return (n,) log-odds of (n, n_conditions): the prior and the members' mean sum of leaves."""
+        return self.prior + tf.reduce_sum(tf.gather(self.leaves, self.reached(conditions)), axis=1) / self.members
+
+    def reached(self, conditions: tf.Tensor) -> tf.Tensor:
+        """Return (n, members x trees) int32 places in the row of all leaves."""
         answers = tf.pad(conditions, [[0, 0], [0, 1]])  # the last condition is never true
         place = tf.zeros((tf.shape(answers)[0], len(self.nodes)), tf.int32)
         for level in range(self.depth):
             node = self.nodes + (2**level - 1) + place
             yes = tf.gather(answers, tf.gather(self.asked, node), batch_dims=1)
             place = 2 * place + tf.cast(yes, tf.int32)
-        leaf = np.arange(len(self.nodes), dtype=np.int32) * 2**self.depth + place
-        return self.prior + tf.reduce_sum(tf.gather(self.leaves, leaf), axis=1) / self.members
+        return np.arange(len(self.nodes), dtype=np.int32) * 2**self.depth + place
+
+    def tell_reasons_from(self, reached: NDArray[np.int64], trees: Trees, cells: Cells) -> None:
+        """reached: training claims in each leaf. Afterwards `reasons` may be asked."""
+        columns_of = columns_asked(self.conditions.questions, cells, len(self.conditions.numbers))
+        expected, shares = path_shares(trees, reached, columns_of)
+        self.base = np.float32(self.prior + expected)
+        self.shares = tf.Variable(shares, trainable=False, name="shares")
+
+    def reasons(self, cells: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        leaves = self.reached(self.conditions.coded(cells, numbers))
+        claim = tf.repeat(tf.range(tf.shape(leaves)[0]), len(self.nodes))
+        return tf.constant(self.base), tf.sparse.segment_sum(self.shares, tf.reshape(leaves, (-1,)), claim)
 
 
 class BoostedTrees:
@@ -81,6 +98,13 @@ class BoostedTrees:
         self.prior = round(np.log(share / (1 - share)) * LEAF) / LEAF
         self.trees = self._grow(conditions, train, progress, checkpoint)
         self.graph = Forest(conditions, self.trees, self.prior)
+        step = max(1, len(train.labels) // SEEN)
+        seen = _answers(conditions, {name: values[::step] for name, values in train.columns.items()})
+        self.reached = np.zeros(self.trees.leaves.size, np.int64)
+        for start in range(0, len(seen), BATCH):
+            leaves = self.graph.reached(tf.constant(seen[start : start + BATCH])).numpy()
+            self.reached += np.bincount(leaves.ravel(), minlength=len(self.reached))
+        self.graph.tell_reasons_from(self.reached, self.trees, cells)
 
     @classmethod
     def fit(
@@ -126,6 +150,7 @@ class BoostedTrees:
         yield "prior", np.array(self.prior, np.float32)
         yield "asked", self.trees.asked
         yield "leaves", self.trees.leaves
+        yield "reached", self.reached
 
     def export(self, folder: Path, calibration: Calibration) -> None:
         export_graph(self.graph, folder, self.inputs, calibration)

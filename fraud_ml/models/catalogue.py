@@ -19,6 +19,7 @@ from fraud_ml.models.family import Calibration, Examples, Family, Opened, Progre
 from fraud_ml.models.golden import load_golden, require_golden, sample_golden, save_golden
 from fraud_ml.models.inputs import Inputs, read_columns
 from fraud_ml.models.manifest import MANIFEST_FILE, describe_model, require_same_files
+from fraud_ml.models.reasons import Reasons, readable
 from fraud_ml.params import BlendParams, TrainingParams
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Predictor:
         """Return (n_claims,) probabilities of fraud in [0, 1]. Raises BadInput naming the column that does not fit."""
         columns = read_columns(frame, self.inputs)
         return self.opened.answer(columns) if len(frame) else np.zeros(0)
+
+    def reasons(self, frame: "pd.DataFrame", most: int) -> list[list[str]]:
+        """Return for each claim what speaks for fraud, the heaviest first, in words that tell none of its values."""
+        words = Reasons([readable(name) for name in self.inputs.names])
+        return words.words(self.opened.explain(read_columns(frame, self.inputs)), most)
 
 
 def fit_family(

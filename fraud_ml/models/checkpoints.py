@@ -9,20 +9,16 @@ import hashlib
 import io
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraud_ml.errors import BadInput, Tampered
+from fraud_ml.models.environment import running_version
 
-PACKAGE = Path(__file__).resolve().parents[1]
-LEARNING_CODE = ("models", "training")
-LIBRARIES = ("keras", "numpy", "scikit-learn", "tensorflow")
 SUFFIX = ".checkpoint"
 _ANEW = "remove it to train from the start"
 
@@ -91,16 +87,6 @@ class Checkpoint:
 
 
 NOWHERE = Checkpoint()
-
-
-def running_version() -> dict[str, str]:
-    """Return what decides which bits are learned from the same claims and params: code, Python and libraries."""
-    digest = hashlib.sha256()
-    for room in LEARNING_CODE:
-        for path in sorted((PACKAGE / room).rglob("*.py")):
-            digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    code = {"code": digest.hexdigest()[:12], "python": platform.python_version()}
-    return code | {library: version(library) for library in LIBRARIES}
 
 
 def _spelled(version: object) -> str:

@@ -37,11 +37,23 @@ class Coded:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """What each column adds to the calibrated log-odds: they are about `base` and the row's contributions, added up.
+
+    base: the log-odds of a claim without anything special; contributions: (n_claims, n_columns) as in `Inputs.columns`.
+    """
+
+    base: float
+    contributions: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Opened:
-    """An exported model, loaded: functions of claims to (n_claims,) calibrated probabilities."""
+    """An exported model, loaded: functions of claims to (n_claims,) calibrated probabilities, and to their reasons."""
 
     answer: Callable[[Columns], NDArray[np.float64]]
     answer_coded: Callable[[Coded], NDArray[np.float64]]  # the same, for many claims at once
+    explain: Callable[[Columns], Explained]
 
 
 @dataclass(frozen=True)

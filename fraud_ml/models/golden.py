@@ -43,6 +43,12 @@ def save_golden(folder: Path, claims: Columns, predictions: NDArray[np.float64])
     save({"claims": plain, "predictions": predictions.tolist()}, folder / GOLDEN_FILE)
 
 
+def read_predictions(folder: Path) -> NDArray[np.float64]:
+    """Return what the exported model in `folder` answered to its golden claims."""
+    content = json.loads((folder / GOLDEN_FILE).read_text(encoding="utf-8"))
+    return np.array(content["predictions"], np.float64)
+
+
 def load_golden(folder: Path, inputs: Inputs) -> tuple[Columns, NDArray[np.float64]]:
     content = json.loads((folder / GOLDEN_FILE).read_text(encoding="utf-8"))
     claims = {

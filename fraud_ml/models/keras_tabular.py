@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from fraud_ml.models.calibrate import calibrated_log_loss
 from fraud_ml.models.cells import Cells
+from fraud_ml.models.centre import Centre
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.epochs import Epochs
 from fraud_ml.models.family import Calibration, Examples, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
+from fraud_ml.models.integrated_gradients import integrated_gradients
 from fraud_ml.models.networks import PackedNetworks
 from fraud_ml.models.saved_model import BATCH, export_graph, open_graph
 from fraud_ml.models.tensorflow_runtime import make_deterministic, tf
@@ -24,9 +26,12 @@ from fraud_ml.params import KerasTabularParams
 class _Graph(tf.Module):
     """Encoder and networks as one. Implements `saved_model.Graph`."""
 
-    def __init__(self, encoder: Encoder, networks: PackedNetworks) -> None:
+    def __init__(self, encoder: Encoder, networks: PackedNetworks, centre: Centre) -> None:
         super().__init__()
-        self.encoder, self.networks = encoder, networks
+        self.encoder, self.networks, self.centre = encoder, networks, centre
+
+    def reasons(self, cells: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return integrated_gradients(self.networks, self.encoder.coded(cells, numbers), self.centre)
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         return self.networks(self.encoder(columns), training=False)
@@ -49,9 +54,10 @@ class KerasTabular:
         plain = _encode(self.encoder, train.columns)
         ids, numbers = plain.cells.numpy(), plain.numbers.numpy()
         self.encoder.crosses = screen_crosses(ids, numbers, train.labels, self.cells, count=params.crosses)
+        self.centre = Centre.of(ids, numbers, self.encoder.crosses, self.cells)
         share = float(train.labels.mean())
         self.networks = PackedNetworks(len(self.cells), float(np.log(share / (1 - share))), params)
-        self.graph = _Graph(self.encoder, self.networks)
+        self.graph = _Graph(self.encoder, self.networks, self.centre)
 
     @classmethod
     def fit(
@@ -110,6 +116,7 @@ class KerasTabular:
 
     def weights(self) -> Iterator[tuple[str, NDArray]]:
         yield "crosses", self.encoder.crosses
+        yield from self.centre.weights()
         for position, weight in enumerate(self.networks.get_weights()):
             yield f"networks/{position}", weight
 

@@ -14,18 +14,19 @@ from fraud_ml.models.grow_trees import Trees
 from fraud_ml.models.tensorflow_runtime import tf
 
 DEEPEST = 6  # 64 leaves are the bits of the widest word
+LARGEST_MIB = 32  # of look-ups; a column of many thousand words is walked instead
 WORDS = {1: np.uint8, 2: np.uint8, 3: np.uint8, 4: np.uint16, 5: np.uint32, 6: np.uint64}
 
 
 class LeafMasks(tf.Module):
-    """Call it with cells and numbers, see `family.Coded`: (n, members x trees) int32 places among all leaves."""
+    """Cells and numbers, see `family.Coded`, to the leaves that they reach, or to the sum of those."""
 
     def __init__(self, conditions: Conditions, trees: Trees) -> None:
         super().__init__()
         questions, owner = conditions.questions, conditions.owner
-        self.leaves = 2**trees.depth
+        self.leaves = tf.Variable(trees.leaves.ravel(), trainable=False, name="leaves")
         nodes = trees.asked.reshape(-1, trees.asked.shape[2])
-        self.begin = np.arange(len(nodes), dtype=np.int32) * self.leaves
+        self.begin = np.arange(len(nodes), dtype=np.int32) * 2**trees.depth
         self.pairs, self.owner = questions.pairs, owner
         self.first_cell = np.searchsorted(owner, np.arange(owner.max() + 1 if len(owner) else 0)).astype(np.int32)
         self.cuts = [
@@ -57,8 +58,25 @@ class LeafMasks(tf.Module):
             found.append((np.array([[False], [True]]), np.array([first_pair + pair])))
         return found
 
+    @staticmethod
+    def serve(conditions: Conditions, trees: Trees) -> bool:
+        """Say whether look-ups for these trees are small enough to be kept."""
+        if trees.depth > DEEPEST:
+            return False
+        questions = conditions.questions
+        values = (
+            len(conditions.owner) + len(questions.thresholds) + 2 * (len(conditions.numbers) + len(questions.pairs))
+        )
+        n_trees = trees.asked.shape[0] * trees.asked.shape[1]
+        return values * n_trees * np.dtype(WORDS[trees.depth]).itemsize <= LARGEST_MIB * 2**20
+
     @tf.function(jit_compile=True)
-    def __call__(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+    def sums(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """Return (n,) float32: the leaves that are reached, added up."""
+        return tf.reduce_sum(tf.gather(self.leaves, self.reached(cells, numbers)), axis=1)
+
+    def reached(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
+        """Return (n, members x trees) int32 places in the row of all leaves. It works under a compiler only."""
         places = [cells[:, category] - first for category, first in enumerate(self.first_cell.tolist())]
         for number, cuts in enumerate(self.cuts):
             given = numbers[:, number]

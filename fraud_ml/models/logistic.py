@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fraud_ml.models.additive import fit_additive
 from fraud_ml.models.cells import Cells
+from fraud_ml.models.centre import Centre
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.family import Calibration, Examples, Opened, Progress
@@ -21,9 +22,9 @@ from fraud_ml.params import LogisticParams
 class AdditiveGraph(tf.Module):
     """The encoder and a weight for each cell and number. Implements `saved_model.Graph`."""
 
-    def __init__(self, encoder: Encoder, weights: NDArray[np.float64]) -> None:
+    def __init__(self, encoder: Encoder, weights: NDArray[np.float64], centre: Centre) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.centre = encoder, centre
         cells = len(encoder.cells)
         self.intercept = tf.Variable(np.float32(weights[0]), trainable=False)
         self.of_cells = tf.Variable(weights[1 : 1 + cells].astype(np.float32), trainable=False)
@@ -34,6 +35,16 @@ class AdditiveGraph(tf.Module):
 
     def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         return self._logits(self.encoder.coded(cells, numbers))
+
+    def reasons(self, cells: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weights themselves, each column's against its average."""
+        claims, centre = self.encoder.coded(cells, numbers), self.centre
+        usual_words = tf.linalg.matvec(centre.words, self.of_cells)
+        usual_numbers = centre.numbers * self.of_numbers
+        words = tf.gather(self.of_cells, claims.cells) - usual_words
+        scaled, missing = tf.split(claims.numbers * self.of_numbers - usual_numbers, 2, axis=1)
+        base = self.intercept + tf.reduce_sum(usual_words) + tf.reduce_sum(usual_numbers)
+        return base, tf.concat([words, scaled + missing], axis=1)
 
     def _logits(self, claims: Encoded) -> tf.Tensor:
         words = tf.reduce_sum(tf.gather(self.of_cells, claims.cells), axis=1)
@@ -53,7 +64,8 @@ class Logistic:
         claims = encoder({name: tf.constant(values) for name, values in train.columns.items()})
         ids, numbers = claims.cells.numpy(), claims.numbers.numpy()
         self.learned = fit_additive(ids, numbers, train.labels, len(cells), ridge=params.ridge)
-        self.graph = AdditiveGraph(encoder, self.learned)
+        self.centre = Centre.of(ids, numbers, encoder.crosses, cells)
+        self.graph = AdditiveGraph(encoder, self.learned, self.centre)
 
     @classmethod
     def fit(
@@ -86,6 +98,7 @@ class Logistic:
 
     def weights(self) -> Iterator[tuple[str, NDArray]]:
         yield "weights", self.learned
+        yield from self.centre.weights()
 
     def export(self, folder: Path, calibration: Calibration) -> None:
         export_graph(self.graph, folder, self.inputs, calibration)

@@ -41,9 +41,16 @@ class PackedNetworks(keras.Model):
         self.head = PackedDense(params.members, 1, bias=prior)
 
     def member_logits(self, claims: Encoded, training: bool) -> tf.Tensor:
+        return self.logits_of(self.values_of(claims), training)
+
+    def values_of(self, claims: Encoded) -> tf.Tensor:
+        """Return (n, width): the words' embeddings, one after the other, then numbers, then crosses."""
         width = claims.cells.shape[1] * self.embedding.output_dim
         embedded = tf.reshape(self.embedding(claims.cells), (-1, width)) if width else claims.numbers[:, :0]
-        values = tf.concat([embedded, claims.numbers, claims.crosses], axis=1)[None]
+        return tf.concat([embedded, claims.numbers, claims.crosses], axis=1)
+
+    def logits_of(self, values: tf.Tensor, training: bool) -> tf.Tensor:
+        values = values[None]
         for layer in self.hidden:
             values = self.dropout(tf.nn.relu(layer(values)), training=training)
         return self.head(values)[..., 0]

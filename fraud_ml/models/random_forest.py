@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +21,8 @@ from fraud_ml.artifacts import load, save
 from fraud_ml.errors import Tampered
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.coding import decode
-from fraud_ml.models.family import Calibration, Examples, Opened, Progress
+from fraud_ml.models.family import Calibration, Examples, Explained, Opened, Progress
+from fraud_ml.models.forest_paths import ForestPaths
 from fraud_ml.models.inputs import MISSING, Columns, Inputs
 from fraud_ml.params import RandomForestParams
 
@@ -96,7 +98,18 @@ class RandomForest:
             logits = _logits(pipeline, columns, inputs)
             return 1 / (1 + np.exp(-(calibration.slope * logits + calibration.intercept)))
 
-        return Opened(answer, lambda claims: answer(decode(claims, inputs)))
+        paths = cache(lambda: ForestPaths(pipeline, inputs))
+
+        def explain(columns: Columns) -> Explained:
+            contributions = paths().contributions(_table(columns, inputs))
+            # probabilities add up exactly; log-odds follow in proportion, so that they do too
+            apart = contributions.sum(axis=1)
+            usual, given = (np.clip(told, LEAST, 1 - LEAST) for told in (paths().base, paths().base + apart))
+            steep = np.where(np.abs(apart) > 1e-9, (_log_odds(given) - _log_odds(usual)) / apart, 0.0)
+            at = calibration.slope * _log_odds(usual) + calibration.intercept
+            return Explained(float(at), calibration.slope * steep[:, None] * contributions)
+
+        return Opened(answer, lambda claims: answer(decode(claims, inputs)), explain)
 
 
 def without_process(dumped: bytes) -> bytes:
@@ -143,9 +156,11 @@ def _pipeline(inputs: Inputs, params: RandomForestParams, seed: int) -> Pipeline
 
 
 def _logits(pipeline: Pipeline, columns: Columns, inputs: Inputs) -> NDArray[np.float64]:
-    probability = np.clip(pipeline.predict_proba(_table(columns, inputs))[:, 1], LEAST, 1 - LEAST)
-    logits: NDArray[np.float64] = np.log(probability / (1 - probability))
-    return logits
+    return _log_odds(np.clip(pipeline.predict_proba(_table(columns, inputs))[:, 1], LEAST, 1 - LEAST))
+
+
+def _log_odds(probability: Any) -> Any:
+    return np.log(probability / (1 - probability))
 
 
 def _table(columns: Columns, inputs: Inputs) -> NDArray[Any]:

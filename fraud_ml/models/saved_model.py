@@ -5,22 +5,27 @@ loads and answers without this package.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.family import Calibration, Coded, Opened
+from fraud_ml.errors import BadInput
+from fraud_ml.models.cell_lookup import CellLookup, stack_numbers
+from fraud_ml.models.cells import Cells
+from fraud_ml.models.coding import decode
+from fraud_ml.models.family import Calibration, Coded, Explained, Opened
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.tensorflow_runtime import tf
 
 SAVED_MODEL = "saved_model"
 SIGNATURE = "serving_default"
+REASONS = "reasons"  # raw claims to probability, base and contributions, the columns as in inputs.json
 CODED = "coded"  # the signature for many claims, whose words were looked up
-CODED_BATCH = 1024  # one size always: the compiler makes one program
 BATCH = 4096  # claims answered at once
+EXPLAINED = 512  # claims whose reasons are told at once: a network is asked at many points for each
 
 
 class Graph(Protocol):
@@ -31,6 +36,9 @@ class Graph(Protocol):
 
     def coded(self, cells: tf.Tensor, numbers: tf.Tensor) -> tf.Tensor:
         """Return the same of (n, n_categories) int32 and (n, n_numbers) float32, see `family.Coded`."""
+
+    def reasons(self, cells: tf.Tensor, numbers: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return base () and contributions (n, n_categories + n_numbers), which add up to the log-odds."""
 
 
 def answer_graph(graph: Graph, columns: Columns) -> NDArray[np.float64]:
@@ -58,6 +66,20 @@ def export_graph(graph: Graph, folder: Path, inputs: Inputs, calibration: Calibr
     def answer_coded(cells: tf.Tensor, numbers: tf.Tensor) -> dict[str, tf.Tensor]:
         return calibrated(graph.coded(cells, numbers))
 
+    scoring.lookup = CellLookup(inputs, Cells.of(inputs))
+    internal = [column.name for column in (*inputs.categories, *inputs.numbers)]
+    order = [internal.index(name) for name in inputs.names]
+
+    def explain(**given: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = {name: given[argument] for name, argument in named.items()}
+        numbers = stack_numbers(columns, [column.name for column in inputs.numbers])
+        base, contributions = graph.reasons(scoring.lookup(columns), numbers)
+        return {
+            **calibrated(graph(columns)),
+            "base": calibration.slope * base + calibration.intercept,
+            "contributions": calibration.slope * tf.gather(contributions, order, axis=1),
+        }
+
     kinds = {column.name: tf.string if column.is_category else tf.float32 for column in inputs.columns}
     taken = {argument: tf.TensorSpec([None], kinds[name], name=argument) for name, argument in named.items()}
     coded = (
@@ -67,6 +89,7 @@ def export_graph(graph: Graph, folder: Path, inputs: Inputs, calibration: Calibr
     signatures = {
         SIGNATURE: tf.function(answer).get_concrete_function(**taken),
         CODED: tf.function(answer_coded).get_concrete_function(*coded),
+        REASONS: tf.function(explain).get_concrete_function(**taken),
     }
     tf.saved_model.save(scoring, str(folder / SAVED_MODEL), signatures=signatures)
     # optional, and with a random id the only part whose bytes differ between equal runs; the manifest says more
@@ -77,22 +100,28 @@ def open_graph(folder: Path, inputs: Inputs) -> Opened:
     """Return the exported graph, loaded."""
     loaded = tf.saved_model.load(str(folder / SAVED_MODEL))
     signature, named = loaded.signatures[SIGNATURE], signature_names(inputs)
-    by_code = loaded.signatures[CODED]
+    if CODED in loaded.signatures:
+        by_code, why = loaded.signatures[CODED], loaded.signatures[REASONS]
+
+    def batches(columns: Columns, size: int = BATCH) -> Iterator[dict[str, tf.Tensor]]:
+        for start in range(0, len(columns[inputs.names[0]]), size):
+            yield {arg: tf.constant(columns[name][start : start + size]) for name, arg in named.items()}
+
+    def explain(columns: Columns) -> Explained:
+        parts = [why(**batch) for batch in batches(columns, EXPLAINED)]
+        contributions = np.concatenate([part["contributions"].numpy() for part in parts]).astype(np.float64)
+        return Explained(float(parts[0]["base"]), contributions)
 
     def answer(columns: Columns) -> NDArray[np.float64]:
-        rows = len(columns[inputs.names[0]])
-        parts = [
-            signature(**{arg: tf.constant(columns[name][start : start + BATCH]) for name, arg in named.items()})
-            for start in range(0, rows, BATCH)
-        ]
+        parts = [signature(**batch) for batch in batches(columns)]
         return np.concatenate([part["probability"].numpy() for part in parts]).astype(np.float64)
 
     def answer_coded(claims: Coded) -> NDArray[np.float64]:
-        found = np.empty(len(claims))
-        for start in range(0, len(claims), CODED_BATCH):
-            part = slice(start, start + CODED_BATCH)
+        found = np.empty(len(claims))  # a batch has one size always: the compiler makes one program
+        for start in range(0, len(claims), BATCH):
+            part = slice(start, start + BATCH)
             cells, numbers = claims.cells[part], claims.numbers[part]
-            lacking = (0, CODED_BATCH - len(cells)), (0, 0)
+            lacking = (0, BATCH - len(cells)), (0, 0)
             probability = by_code(
                 cells=tf.constant(np.pad(cells, lacking)), numbers=tf.constant(np.pad(numbers, lacking))
             )["probability"]
@@ -100,7 +129,13 @@ def open_graph(folder: Path, inputs: Inputs) -> Opened:
         return found
 
     answer.keeps = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its variables alive
-    return Opened(answer, answer_coded)
+    if CODED not in loaded.signatures:
+        return Opened(answer, lambda claims: answer(decode(claims, inputs)), _without_reasons)
+    return Opened(answer, answer_coded, explain)
+
+
+def _without_reasons(columns: Columns) -> Explained:  # noqa: ARG001 - as its peers
+    raise BadInput("this model was exported by earlier code and gives no reasons", next_step="train it again")
 
 
 def signature_names(inputs: Inputs) -> dict[str, str]:

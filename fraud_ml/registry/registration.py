@@ -45,7 +45,7 @@ def register(
     evidence = read_evidence(workspace)
     name, digest = model_name(evidence.candidate.dataset), evidence.candidate.digest
     tags = attachments.run_tags(evidence, code_rev=code_rev, run_key=run_key, airflow_run_url=airflow_run_url)
-    with _mlflow(settings) as client:
+    with mlflow_client(settings) as client:
         version, created = _lowest_version(client, name, digest), False
         if version is None:
             run_id = _run(client, evidence, tags)
@@ -182,7 +182,7 @@ def _carrying(digest: str) -> str:
 
 
 @contextmanager
-def _mlflow(settings: Settings) -> Iterator[Any]:
+def mlflow_client(settings: Settings) -> Iterator[Any]:
     """Yield a client; what it cannot reach becomes Unavailable, what it refuses becomes Rejected."""
     from mlflow import MlflowClient  # heavy
     from mlflow.exceptions import MlflowException

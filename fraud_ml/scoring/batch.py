@@ -34,9 +34,11 @@ class Scored:
 
 
 def score_snapshot(
-    settings: Settings, contract: Contract, as_of: str, model: BatchModel, out: Path, say: Say
+    settings: Settings, contract: Contract, as_of: str, model: BatchModel, out: Path, say: Say, *, reasons: int
 ) -> Scored:
     """Score the snapshot frozen for `as_of` (an ISO date, or `<date>.r2`) into the folder `out`.
+
+    reasons: how many at most are told of each claim that is to be investigated.
 
     Raises BadInput naming the snapshots that exist, or that `out` holds something else, Tampered naming a file whose
     bytes differ, Unavailable when a server is away. Whatever was written stands, and the next run goes on behind it.
@@ -49,7 +51,7 @@ def score_snapshot(
         snapshot = open_snapshot(folder, contract, keys=keys)
         say(f"folding {contract.dataset} as of {as_of} …")
         folded = snapshot.fold_into(claims, FoldCache(settings.fold_cache))
-        return score_fold(claims, folded.manifest, contract, keys, model, place, say)
+        return score_fold(claims, folded.manifest, contract, keys, model, place, say, reasons=reasons)
 
 
 def score_fold(
@@ -60,9 +62,11 @@ def score_fold(
     model: BatchModel,
     place: ScoresFolder,
     say: Say,
+    *,
+    reasons: int,
 ) -> Scored:
     """Score the fold in `claims`, whose bytes the caller has written or compared."""
-    scorer = RowScorer(model, contract, keys)
+    scorer = RowScorer(model, contract, keys, reasons=reasons)
     made_by = digest_of(
         {
             "format": _FORMAT,
@@ -70,6 +74,7 @@ def score_fold(
             "candidate": model.candidate.digest,
             "version": model.version,
             "threshold": model.threshold,
+            "reasons": [reasons, scorer.reasons.said],
             "erased": sorted(name for name, person in keys.people.items() if person.key is None),
         }
     )

@@ -1,7 +1,7 @@
 """Score the claims of one Parquet file into another: a batch at a time, several at once, in the order they stand in.
 
-Nothing of a claim goes out but its key, its month's place in time, and what the model says. The key is the contract's
-(it is never personal); personal features are opened in memory, for the model alone.
+Nothing of a claim goes out but its key, when it happened, and what the model says. The key is the contract's (it is
+never personal); personal features are opened in memory, for the model alone.
 """
 
 import os
@@ -19,14 +19,18 @@ from fraud_ml.data.sealing import columns_to_open, open_columns
 from fraud_ml.data.subject_keys import SnapshotKeys
 from fraud_ml.data.tables import EVENT_TIME
 from fraud_ml.errors import BadInput
-from fraud_ml.models.coding import Coder
+from fraud_ml.models.coding import Coder, decode
+from fraud_ml.models.family import Coded
+from fraud_ml.models.reasons import Reasons, readable
 from fraud_ml.scoring.model import BatchModel
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 BATCH = 32_768  # claims decoded, scored and written at once
 PROBABILITY, FLAGGED, VERSION, CANDIDATE = "probability", "to_investigate", "model_version", "candidate_digest"
+REASONS = "reasons"
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,15 @@ class Counts:
 class RowScorer:
     """One model over the files of one fold."""
 
-    def __init__(self, model: BatchModel, contract: Contract, keys: SnapshotKeys, *, at_once: int = 0) -> None:
-        """at_once: batches in work; 0 for as many as there are processors."""
+    def __init__(
+        self, model: BatchModel, contract: Contract, keys: SnapshotKeys, *, reasons: int, at_once: int = 0
+    ) -> None:
+        """reasons: how many at most, of claims to be investigated; at_once: batches in work; 0: one a processor."""
         self.model, self.contract, self.keys = model, contract, keys
         self.coder = Coder(model.predictor.inputs)
         self.features = list(model.predictor.inputs.names)
         self.at_once = at_once or len(os.sched_getaffinity(0))
+        self.most_reasons = reasons
         lacking = [name for name in self.features if name not in contract.names]
         if lacking:
             raise BadInput(
@@ -51,6 +58,7 @@ class RowScorer:
                 next_step="score with a model of this contract",
                 column=lacking[0],
             )
+        self.reasons = Reasons([contract.column(name).title or readable(name) for name in self.features])
 
     def score(self, claims: Path, target: Path) -> Counts:
         """Write the scores of the claims in `claims` (a fold's file) to `target`, in the same order."""
@@ -58,7 +66,11 @@ class RowScorer:
 
         total = flagged = 0
         with parquet.ParquetWriter(
-            target, self._schema(), compression="zstd", compression_level=1, use_dictionary=[VERSION, CANDIDATE]
+            target,
+            self._schema(),
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=[VERSION, CANDIDATE, "reasons.list.element"],
         ) as writer:
             for scored in self._scored(claims):
                 writer.write_table(scored, row_group_size=BATCH)
@@ -87,7 +99,9 @@ class RowScorer:
         words = [column.name for column in self.model.predictor.inputs.categories]
         wanted = [self.contract.key, EVENT_TIME, *columns_to_open(self.contract, self.features)]
         file = parquet.ParquetFile(claims, read_dictionary=words, pre_buffer=True)
-        yield from file.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys(wanted)))
+        for batch in file.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys(wanted))):
+            if batch.num_rows:
+                yield batch
 
     def _answer(self, batch: "pa.RecordBatch") -> "pa.Table":
         import pyarrow as pa
@@ -108,11 +122,23 @@ class RowScorer:
                 batch.column(EVENT_TIME).cast(pa.timestamp("us")),
                 pa.array(probabilities),
                 pa.array(probabilities >= at),
+                self._why(coded, probabilities >= at),
                 _constant(self.model.version, len(probabilities)),
                 _constant(self.model.candidate.digest, len(probabilities)),
             ],
             schema=self._schema(),
         )
+
+    def _why(self, coded: Coded, flagged: "NDArray[np.bool_]") -> "pa.Array":
+        """Return the reasons of the claims that are to be investigated, none for the others."""
+        import pyarrow as pa
+
+        counts, places = np.zeros(len(flagged), np.int32), np.zeros(0, np.int32)
+        if self.most_reasons and flagged.any():
+            told = decode(Coded(coded.cells[flagged], coded.numbers[flagged]), self.model.predictor.inputs)
+            places, counts[flagged] = self.reasons.of(self.model.predictor.opened.explain(told), self.most_reasons)
+        words = pa.array(self.reasons.said, pa.string()).take(pa.array(places))
+        return pa.ListArray.from_arrays(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32), words)
 
     def _schema(self) -> "pa.Schema":
         import pyarrow as pa
@@ -124,6 +150,7 @@ class RowScorer:
                 (EVENT_TIME, pa.timestamp("us")),
                 (PROBABILITY, pa.float64()),
                 (FLAGGED, pa.bool_()),
+                (REASONS, pa.list_(pa.string())),
                 (VERSION, word),
                 (CANDIDATE, word),
             ]

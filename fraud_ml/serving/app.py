@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.exceptions import HTTPException
 
-from fraud_ml.errors import FraudMLError, Rejected, Unavailable
+from fraud_ml.errors import BadInput, FraudMLError, Rejected, Unavailable
 from fraud_ml.serving import metrics as prometheus
 from fraud_ml.serving.guard import Guard
 from fraud_ml.serving.metrics import Metrics
@@ -20,6 +20,7 @@ from fraud_ml.serving.requests import ClaimsToScore, InferRequest, frame_of_clai
 from fraud_ml.serving.scorer import LiveModel, NotLive, Scorer
 
 MODEL = "fraud"  # the model of whatever dataset the request names; `fraud-<dataset>` names it in the address
+MOST_EXPLAINED = 500  # claims of one request whose reasons are told
 
 
 def create_app(scorer: Scorer, metrics: Metrics, *, name: str) -> FastAPI:
@@ -86,10 +87,20 @@ def create_app(scorer: Scorer, metrics: Metrics, *, name: str) -> FastAPI:
         live = scorer.model(request.dataset)
         frame, ignored = frame_of_claims(request.claims, live.predictor.inputs.columns)
         probabilities = _score(live, frame)
-        scores = [
+        scores: list[dict[str, Any]] = [
             {"claim_id": claim.get("claim_id"), "probability": probability, "rank": rank}
             for claim, probability, rank in zip(request.claims, probabilities, ranks(probabilities), strict=True)
         ]
+        if request.reasons and len(frame) > MOST_EXPLAINED:
+            raise BadInput(
+                "reasons are told of fewer claims in one request",
+                expected=f"at most {MOST_EXPLAINED}",
+                arrived=str(len(frame)),
+                next_step="ask for the riskiest ones again, or use `fraud-ml score`",
+            )
+        if request.reasons:
+            for one, why in zip(scores, live.predictor.reasons(frame, request.reasons), strict=True):
+                one["reasons"] = why
         return {
             "dataset": live.deployment.dataset,
             "model_version": live.deployment.version,

@@ -25,6 +25,7 @@ class ClaimsToScore(BaseModel):
 
     dataset: str | None = None
     claims: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_CLAIMS)
+    reasons: int = Field(default=0, ge=0, le=20)  # how many at most are told of each claim
 
 
 class Tensor(BaseModel):

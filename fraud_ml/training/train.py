@@ -21,6 +21,7 @@ from fraud_ml.errors import BadInput
 from fraud_ml.features.windows import REPORT, read_window, window_path
 from fraud_ml.models.catalogue import export_model
 from fraud_ml.models.checkpoints import Checkpoint
+from fraud_ml.models.environment import running_environment
 from fraud_ml.models.family import Progress
 from fraud_ml.params import TrainingParams
 from fraud_ml.training.learn import Trained, learn
@@ -48,7 +49,7 @@ def fit_families(workspace: Workspace, params: TrainingParams, progress: Progres
     chosen, trained = learn(frames["train"], frames["validation"], features, params, progress, checkpoint=checkpoint)
     with whole_folder(workspace.models) as folder:
         results = tuple(_export(name, folder / name, model, progress) for name, model in trained.items())
-    report = TrainingReport(chosen, windows.snapshot_digest, params.seed, results)
+    report = TrainingReport(chosen, windows.snapshot_digest, params.seed, results, running_environment())
     save(report, workspace.training_report)
     shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     return report

@@ -11,6 +11,7 @@ from fraud_ml.validation.profiling import NO_MONTH
 
 MONTHS_BEFORE = 12
 ENOUGH_MONTHS = 3  # fewer say nothing about what is usual
+MATURE_SHARE = 2 / 3  # of a month's days, after which its labels are compared
 ENOUGH_ROWS = 30  # a month with fewer is not compared
 
 

@@ -54,6 +54,7 @@ class Profile:
     negative: int = 0
     copies: int = 0  # rows that tell under another key what an earlier row of the month tells
     pairs: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # `pair_name` -> `pair_name` of values -> rows
+    distinct: Mapping[str, int] = field(default_factory=dict)  # text column -> about how many values, of one month
     positive_ranks: int = 0  # sum over positives of their rank by key (from 1) among the month's labelled
 
     @property
@@ -62,7 +63,7 @@ class Profile:
 
 
 def merge(profiles: Iterable[Profile]) -> Profile:
-    """Return the profile of all rows together; ranks stay those within their partition and are not added."""
+    """Return the profile of all rows together; ranks and distinct values are a partition's own, and stay there."""
     parts = list(profiles)
     names = dict.fromkeys(name for part in parts for name in part.columns)
     return Profile(

@@ -119,7 +119,8 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
     with connect() as duck:
         duck.register("claims", _marked(chunk, contract))
         kinds = {column.name: column.kind for column in contract.columns if column.name in held}
-        few = _few_valued(duck, [name for name, kind in kinds.items() if kind is Kind.CATEGORY])
+        distinct = _distinct(duck, [name for name, kind in kinds.items() if kind is Kind.CATEGORY])
+        few = {month: {name for name, n in counts.items() if n <= FEW_VALUES} for month, counts in distinct.items()}
         months = _months(duck, kinds, few)
         copies = _by_month(duck, _COPIES.format(told=_told(contract, held))) if len(held) > 3 else {}
         ranks = _by_month(duck, _RANKS.format(key=quoted(contract.key))) if contract.key in held else {}
@@ -138,6 +139,7 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
                 copies=int(copies.get(month, 0)),
                 positive_ranks=int(ranks.get(month, 0)),
                 pairs=pairs.get(month, {}),
+                distinct=distinct.get(month, {}),
             )
             for month, found in sorted(months.items())
         },
@@ -208,17 +210,11 @@ def _told(contract: Contract, held: set[str]) -> str:
     return ", ".join(quoted(name) for name in sorted(held - left_out))
 
 
-def _few_valued(duck: Any, texts: Sequence[str]) -> dict[str, set[str]]:
-    """Return month -> the columns whose values are few in it, so that a month in which they are many stands out.
-
-    The estimate is the same for the same values.
-    """
+def _distinct(duck: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return month -> column -> about how many values it has; the estimate is the same for the same values."""
     wanted = ", ".join(["__month", *(f"approx_count_distinct({quoted(name)})" for name in texts)])
-    counts = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
-    return {
-        month: {name for name, count in zip(texts, found, strict=True) if count <= FEW_VALUES}
-        for month, *found in counts
-    }
+    found = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
+    return {month: dict(zip(texts, counts, strict=True)) for month, *counts in found}
 
 
 def bucket_sql(name: str) -> str:

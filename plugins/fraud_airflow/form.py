@@ -1,4 +1,4 @@
-"""The form of a retraining run: what a person may choose when starting one by hand, and which parameter it changes."""
+"""What a person may choose when starting a run by hand, and which parameter a retraining's choice changes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,6 +42,15 @@ RETRAINING_FORM: dict[str, Param] = {
         type="boolean",
         title="Work even where the cache could answer",
         description="Every stage's command runs again. Outcomes stay the same; only seconds are spent.",
+    ),
+}
+SCORING_FORM: dict[str, Param] = {
+    "model": Param(
+        "champion",
+        type="string",
+        title="Model",
+        description="`champion` is the one that serves; or a registered version, or a candidate's digest.",
+        pattern="^(champion|[0-9]{1,9}|[0-9a-f]{12,64})$",
     ),
 }
 CHANGES = {

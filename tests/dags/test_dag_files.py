@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from copy import copy
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any, get_args
 import pytest
 import yaml
 from airflow.sdk import DAG, ExceptionRetryPolicy
+from airflow.sdk.exceptions import ParamValidationError
 
-from fraud_airflow.form import CHANGES, RETRAINING_FORM, chosen_overrides, override_params
+from fraud_airflow.form import CHANGES, RETRAINING_FORM, SCORING_FORM, chosen_overrides, override_params
 from fraud_airflow.lines import lines_of_business
 from fraud_ml.errors import BadInput
 from fraud_ml.params import Params, TrainingParams, load_params
@@ -115,7 +117,7 @@ def dags() -> dict[str, DAG]:
 
 def test_each_line_of_business_has_its_dags(dags: dict[str, DAG]) -> None:
     datasets = [path.parent.name for path in (PROJECT / "expectations").glob("*/contract.yaml")]
-    kinds = ("claims_arrival", "claims_snapshot", "fraud_retraining")
+    kinds = ("claims_arrival", "claims_snapshot", "fraud_retraining", "score_history")
     assert set(dags) == {f"{kind}_{name}" for name in datasets for kind in kinds}
 
 
@@ -169,6 +171,7 @@ def test_retraining_runs_the_stages_then_registers_waits_promotes_and_crowns(dag
 def test_one_training_at_a_time_has_the_machine(dags: dict[str, DAG]) -> None:
     from fraud_ml.stack.airflow import TRAINING_POOL
 
+    assert dags["score_history_motor"].get_task("score").pool == TRAINING_POOL
     pools = {task.task_id: task.pool for task in dags["fraud_retraining_motor"].tasks}
     assert pools.pop("stages.train") == TRAINING_POOL
     assert set(pools.values()) == {"default_pool"}
@@ -182,8 +185,22 @@ def test_snapshot_is_announced_under_the_name_that_retraining_waits_for(dags: di
 
 
 def test_partition_key_of_a_snapshot_is_its_as_of_date(dags: dict[str, DAG]) -> None:
-    timetable = dags["claims_snapshot_motor"].timetable
-    assert (timetable.expression, timetable.key_format) == ("0 0 1 * *", "%Y-%m-%d")
+    for kind in ("claims_snapshot", "score_history"):
+        timetable = dags[f"{kind}_motor"].timetable
+        assert (timetable.expression, timetable.key_format) == ("0 0 1 * *", "%Y-%m-%d")
+
+
+def test_nobody_scores_history_unasked(dags: dict[str, DAG]) -> None:
+    assert dags["score_history_motor"].is_paused_upon_creation is True
+
+
+@pytest.mark.parametrize("said", ["newest", "", "3; rm -rf /", "ABCDEF012345"])
+def test_scoring_form_takes_a_version_a_digest_or_the_champion(said: str) -> None:
+    model = copy(SCORING_FORM["model"])  # it keeps what it resolved last
+    assert model.resolve() == "champion"
+    assert model.resolve("17") == "17"
+    with pytest.raises(ParamValidationError):
+        model.resolve(said)
 
 
 # --- lines of business ---

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -242,22 +241,6 @@ def test_no_champion_is_set_while_the_tracking_server_is_away(tmp_path: Path) ->
     away = Settings(home=tmp_path, values={"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"})
     with pytest.raises(Unavailable, match="does not answer"):
         registry.set_champion(away, "motor", "1")
-
-
-@pytest.fixture
-def ledger_settings(mlflow_settings: Settings, postgres_settings: Settings, tmp_path: Path) -> Settings:
-    """The place's servers, with an empty ledger."""
-    from sqlalchemy import create_engine, make_url, text
-
-    server, name = make_url(postgres_settings.ledger_url), f"registry_{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
-    url = server.set(database=name).render_as_string(hide_password=False)
-    Ledger(url).migrate()
-    values = {**postgres_settings.values, **mlflow_settings.values, "FRAUD_ML_LEDGER_URL": url}
-    return Settings(home=tmp_path, values=values)
 
 
 def fraud_ml(settings: Settings, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

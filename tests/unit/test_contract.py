@@ -84,3 +84,29 @@ def test_what_candidates_are_judged_by_must_be_columns_that_can_tell_it(
     (tmp_path / "toy" / "contract.yaml").write_text(yaml.safe_dump({**CONTRACT, **declared}))
     with pytest.raises(BadInput, match=said):
         load_contract("toy", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("section", "told"),
+    [
+        ({"checks": {"go_together": [["garage", "colour"]]}}, "speaks of column `colour`, which is not among"),
+        ({"checks": {"go_together": [["garage", "happened"]]}}, "`checks` (go_together) speaks of column `happened`"),
+        ({"label": {**CONTRACT["label"], "outages": ["1994-13"]}}, "`label.outages.0` does not fit"),
+        (
+            {"checks": {"sense": [{"code": "SENSE001", "title": "t", "severity": "warn", "holds": {"colour": ["x"]}}]}},
+            "speaks of column `colour`",
+        ),
+        (
+            {"checks": {"sense": [{"code": "SENSE001", "title": "t", "severity": "warn", "holds": {}}]}},
+            "exactly one of",
+        ),
+    ],
+)
+def test_what_validation_is_told_must_speak_of_declared_columns(
+    tmp_path: Path, section: dict[str, Any], told: str
+) -> None:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "contract.yaml").write_text(yaml.safe_dump({**CONTRACT, **section}))
+    with pytest.raises(BadInput) as refused:
+        load_contract("toy", tmp_path)
+    assert told in str(refused.value)

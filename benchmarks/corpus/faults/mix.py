@@ -15,7 +15,7 @@ DRIFT = ("DATA12", "DATA112", "DATA131")
 @family(
     why="one kind of claims replaced the others: another book of business, or a filter left on",
     severities={"only one kind": 1.0, "half of the others gone": 0.5},
-    codes=(*DRIFT, "DATA101", "GX"),
+    codes=(*DRIFT, "DATA101", "DATA161", "GX"),
     column="categories",
 )
 def skewed_sample(scene: Scene, column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-RANGE = ("GX3", "GX5", "TFDV006", "DATA13", "SENSE")
-DRIFT = ("DATA13", "GX3", "GX4", "SENSE")
+RANGE = ("GX3", "GX4", "GX5", "TFDV006", "DATA13", "SENSE", "LAND012")
+DRIFT = ("DATA13", "GX3", "GX4", "SENSE", "LAND012")
 
 
 def _change(

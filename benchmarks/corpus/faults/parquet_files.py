@@ -18,12 +18,12 @@ def typed(scene: Scene) -> "pa.Table":
     import pyarrow as pa
 
     from fraud_ml.data.sources.files import read_content
-    from fraud_ml.data.tables import log_schema, parse_rows
+    from fraud_ml.data.tables import claim_schema, parse_rows
 
     file = as_csv(scene.arriving)
     rows = parse_rows(read_content(file.name, file.content, scene.contract), scene.contract, now=scene.now)
     assert isinstance(rows, pa.Table)
-    assert rows.schema == log_schema(scene.contract)
+    assert rows.schema == claim_schema(scene.contract)
     return rows.select(list(scene.contract.names))
 
 

@@ -50,9 +50,9 @@ def same_claims_under_new_keys(
 
 
 def _new_keys(keys: "pd.Series", turn: int) -> "pd.Series":
-    """Keys of the same form that nobody has: the last digit doubled as often as it takes."""
+    """Keys of nearly the same form that nobody has: a digit before the number, or other last ones."""
     return (
-        keys + "0" * 3 + str(turn + 1)
+        str(turn + 1) + keys.str.zfill(keys.str.len().max())
         if keys.iloc[0].isdigit()
         else keys.str[:-4]
         + keys.str[-4:].map(
@@ -64,7 +64,7 @@ def _new_keys(keys: "pd.Series", turn: int) -> "pd.Series":
 @family(
     why="far more claims than ever: a join gone wrong, a test system, or another company's",
     severities={"five times": 5, "two and a half times": 2.5},
-    codes=("DATA101",),
+    codes=("DATA101", "DATA161", "DATA181"),
 )
 def volume_multiplied(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     """Each further row is drawn column by column from the delivery: new claims, none of them a copy."""
@@ -77,7 +77,7 @@ def volume_multiplied(scene: Scene, column: None, amount: float, dice: "np.rando
         more[name] = dice.permutation(more[name].to_numpy())
     key = scene.line.key
     more[key] = [
-        f"{value}{number:05d}" if value.isdigit() else f"{value[:-6]}9{number:05d}"
+        f"9{number:0{len(value)}d}" if value.isdigit() else f"{value[:-6]}9{number:05d}"
         for number, value in enumerate(more[key])
     ]
     return pd.concat([rows, more], ignore_index=True)
@@ -136,7 +136,7 @@ def month_again_as_another(scene: Scene, column: None, amount: float, dice: "np.
         at = _times(scene.history)
         first = pd.Timestamp(scene.before).replace(day=1)
         before, at = scene.history[at >= first], at[at >= first]
-        latest = pd.Timestamp(scene.as_of)
+        latest = pd.Timestamp(scene.as_of) + pd.Timedelta(hours=23, minutes=17)
         shifted = [min(one + pd.DateOffset(months=1), latest) for one in at]
         again = before.assign(**{line.times[0]: [f"{one:%Y-%m-%dT%H:%M:%S}" for one in shifted]})
     top = max(int(key) for key in rows[line.key])

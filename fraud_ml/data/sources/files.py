@@ -300,10 +300,35 @@ def _read_parquet(path: str, content: bytes, contract: Contract) -> "tuple[pa.Ta
         file = parquet.ParquetFile(pa.BufferReader(content))
         _check_header(path, file.schema_arrow.names, contract, line=None)
         table = file.read(columns=list(contract.names))
-    except (pa.ArrowException, OSError):
+        _require_utf8(path, table)
+        table.validate(full=True)
+        columns = {
+            column.name: _plain(path, column.name, column.kind, table[column.name]) for column in contract.columns
+        }
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError):
         raise BadInput(f"{path}: damaged, or not Parquet", next_step="copy the whole file again") from None
-    columns = {column.name: _plain(path, column.name, column.kind, table[column.name]) for column in contract.columns}
     return pa.table(columns), False, 0
+
+
+def _require_utf8(path: str, table: "pa.Table") -> None:
+    """Refuse text of other bytes than UTF-8, which Parquet declares and does not check."""
+    import pyarrow as pa
+
+    for name in table.column_names:
+        values = table[name]
+        held = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+        if not (pa.types.is_string(held) or pa.types.is_large_string(held) or pa.types.is_string_view(held)):
+            continue
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid:
+            raise BadInput(
+                f"{path}: column `{name}` holds text that is not UTF-8",
+                expected="UTF-8, as Parquet declares it",
+                next_step="export the column again, or copy the whole file again",
+                column=name,
+                code="LAND013",
+            ) from None
 
 
 def _plain(path: str, name: str, kind: Kind, values: "pa.ChunkedArray") -> "pa.ChunkedArray":

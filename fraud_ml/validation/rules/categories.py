@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
 from fraud_ml.validation.rules.broken import Broken, worst
-from fraud_ml.validation.shifts import FALSE_ALARM, aligned, share_gap, stability_index
+from fraud_ml.validation.shifts import FALSE_ALARM, Z, aligned, rise, share_gap, stability_index
 
 _UNSEEN = 0.01  # share of values never seen before, beyond what was to be expected, that stops
 _USUAL = 0.01  # a category of at least that share before is missed
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
+_ONE_MOVED = 0.08  # share of rows by which one category's share moved at least, beyond chance
 _ALIKE = 0.3  # a renamed category's share is its share of before, within so much
 
 
@@ -129,6 +130,23 @@ def _drifted(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
         beyond = shift.beyond_chance
         if pair.season is not None and pair.season.counts:
             beyond = min(beyond, stability_index(*aligned(pair.now.counts, pair.season.counts)).beyond_chance)
+        one = _moved_share(pair)
+        if beyond <= _WARNS and one >= _ONE_MOVED:
+            told = f"the share of one category moved by {one:.1%}"
+            yield Broken(told, name, pair.month, pair.now.known, warns=True, size=0.0)
         if beyond > _WARNS:
             told = f"stability index {shift.index:.2f}, of which chance explains {shift.bound:.2f}"
             yield Broken(told, name, pair.month, pair.now.known, warns=warns or beyond <= _STOPS, size=beyond)
+
+
+def _moved_share(pair: Compared) -> float:
+    """Return by how much the share of some category moved, against the months before and the season; 0 by chance."""
+    others = [other for other in (pair.before, pair.season) if other is not None and other.counts and other.known]
+    most = 0.0
+    for value in {*(pair.now.counts or {}), *(pair.before.counts or {})}:
+        now = (pair.now.counts or {}).get(value, 0)
+        steps = [now / pair.now.known - (other.counts or {}).get(value, 0) / other.known for other in others]
+        if all(abs(rise(now, pair.now.known, (o.counts or {}).get(value, 0), o.known)) > Z for o in others):
+            same_way = len({step > 0 for step in steps}) == 1
+            most = max(most, min(map(abs, steps)) if same_way else 0.0)
+    return most

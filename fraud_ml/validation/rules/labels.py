@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import NormalDist
 
 from fraud_ml.contract import Column, Kind
-from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MONTHS_BEFORE, Evidence, next_month
+from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MATURE_SHARE, MONTHS_BEFORE, Evidence, next_month
 from fraud_ml.validation.profile import Profile, merge
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import Z, rise, share_gap
@@ -20,7 +20,6 @@ _NEWLY = 0.15  # by how much more a column tells of the label than before
 _NEW_VALUES, _NEW_POSITIVES = 12, 10  # of a month: its best order of more values would be found by chance
 _OFTEN = 1.5  # times the highest positive share of any month before
 _Z = NormalDist().inv_cdf(1 - 1e-4)  # of labels there is one comparison a month, not one for each column and value
-_MATURE_SHARE = 2 / 3  # of a month's days, after which its labels are compared
 
 
 def stopped(evidence: Evidence) -> Iterator[Broken]:
@@ -195,7 +194,7 @@ def _judged(evidence: Evidence) -> Iterator[tuple[str, Profile]]:
     """Yield the months of most of whose claims the labels count, but for the known outages."""
     outages = evidence.contract.label.outages
     for month in evidence.complete:
-        if month not in outages and evidence.mature_share(month) >= _MATURE_SHARE:
+        if month not in outages and evidence.mature_share(month) >= MATURE_SHARE:
             yield month, evidence.months[month]
 
 

@@ -1,6 +1,6 @@
 """How values are written: in other letters than before, or cut."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Evidence
@@ -9,6 +9,7 @@ from fraud_ml.validation.shifts import Z, rise
 
 _STOPS = 0.005  # share of rows in another spelling
 _STOPS_FROM = 0.01  # share of texts of another length; fewer warn
+_USUAL = 0.05  # share of the texts before whose length is a usual one
 _ENOUGH_ROWS, _NEARLY_ALL = 1_000, 0.99  # of which one length is the column's form
 _A_DIGIT = 1  # by which numbers that count upwards rightly become longer
 
@@ -33,11 +34,16 @@ def other_case(evidence: Evidence) -> Iterator[Broken]:
 
 
 def other_length(evidence: Evidence) -> Iterator[Broken]:
-    """Break where text is shorter than any before (leading zeros lost, cut), or longer (another numbering, padded)."""
+    """Break where text is shorter than any before (leading zeros lost, cut), or longer (another numbering, padded).
+
+    Not where the suite lists the values: those are judged as they are.
+    """
+    erasure = evidence.contract.erasure
+    lists = {*erasure.mentions} if erasure else set()  # of several people: as long as they are many
     for column in evidence.contract.columns:
         is_told_by_length = column.kind is Kind.CATEGORY and column.role in (Role.KEY, Role.CONTEXT, Role.FEATURE)
         profile = evidence.whole.columns.get(column.name)
-        if is_told_by_length and profile is not None:
+        if is_told_by_length and profile is not None and column.name not in {*evidence.declared, *lists}:
             yield from worst(_other_length(evidence, column.name))
 
 
@@ -47,15 +53,21 @@ def _other_length(evidence: Evidence, name: str) -> Iterator[Broken]:
         now, before = pair.now.lengths_of_text, pair.before.lengths_of_text
         if not now or not before:
             continue
-        shortest, longest = min(map(int, before)), max(map(int, before)) + _A_DIGIT
-        found = {
-            "shorter": sum(rows for length, rows in now.items() if int(length) < shortest),
-            "longer": sum(rows for length, rows in now.items() if int(length) > longest),
-        }
-        for how, rows in found.items():
-            if rise(rows, pair.now.known, 0, pair.before.known) > Z:
-                told, share = f"{rows:,} of {pair.now.known:,} texts are {how} than any before", rows / pair.now.known
+        usual = [int(length) for length, rows in before.items() if rows >= _USUAL * pair.before.known]
+        for how, rows, rows_before in _unusual(now, before, usual) if usual else ():
+            if rise(rows, pair.now.known, rows_before, pair.before.known) > Z:
+                told, share = f"{rows:,} of {pair.now.known:,} texts are {how} than usual before", rows / pair.now.known
                 yield Broken(told, name, pair.month, rows, share, warns=share < _STOPS_FROM, size=share)
+
+
+def _unusual(now: Mapping[str, int], before: Mapping[str, int], usual: list[int]) -> Iterator[tuple[str, int, int]]:
+    """Yield how texts differ in length from the usual ones, with the rows of now and of before."""
+    shortest, longest = min(usual), max(usual) + _A_DIGIT
+    counts = [{int(length): rows for length, rows in one.items()} for one in (now, before)]
+    shorter = [sum(rows for length, rows in one.items() if length < shortest) for one in counts]
+    longer = [sum(rows for length, rows in one.items() if length > longest) for one in counts]
+    yield "shorter", shorter[0], shorter[1]
+    yield "longer", longer[0], longer[1]
 
 
 def _among_equals(evidence: Evidence, name: str) -> Iterator[Broken]:
@@ -63,7 +75,7 @@ def _among_equals(evidence: Evidence, name: str) -> Iterator[Broken]:
     profile = evidence.whole.columns[name]
     lengths = {int(length): rows for length, rows in profile.lengths_of_text.items()}
     usual = max(lengths, key=lambda length: lengths[length], default=0)
-    if profile.known < _ENOUGH_ROWS or lengths[usual] < _NEARLY_ALL * profile.known or name in evidence.declared:
+    if profile.known < _ENOUGH_ROWS or lengths[usual] < _NEARLY_ALL * profile.known:
         return
     rows = sum(count for length, count in lengths.items() if not usual <= length <= usual + _A_DIGIT)
     if rows:

@@ -16,6 +16,7 @@ _FILLED_STOPS, _FILLED_WARNS = 0.1, 0.04  # by how much one number's share rose
 _TAIL = 0.01  # the usual numbers are all but the lowest and the highest hundredth of before
 _THICKER = 3.0  # times as many beyond the usual
 _TAIL_STOPS = 0.1  # share of rows
+_Z_RANKED = 3.5  # a warning on each column and month, of which there are some hundreds
 _RANKED = 0.03  # distance from one half of the chance that a number now is greater than one of before
 
 
@@ -103,4 +104,4 @@ def _above(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[float, fl
         rows = before.get(bucket, 0)
         won += now.get(bucket, 0) * (below + rows / 2)
         below += rows
-    return won / (n * m) - 0.5, Z * math.sqrt((n + m + 1) / (12 * n * m))
+    return won / (n * m) - 0.5, _Z_RANKED * math.sqrt((n + m + 1) / (12 * n * m))

@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MONTHS_BEFORE, Evidence, first_of
-from fraud_ml.validation.profile import BETWEEN, merge, pair_name
+from fraud_ml.contract import Role
+from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MATURE_SHARE, MONTHS_BEFORE, Evidence, first_of
+from fraud_ml.validation.profile import BETWEEN, pair_name
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import Z, rise
 
@@ -17,10 +18,18 @@ _STOPS = 0.02  # share of rows with values that never stood together
 
 @dataclass(frozen=True)
 class Tie:
-    """Mutual information of two columns in nats, corrected for chance, and its variance."""
+    """Mutual information of two columns in nats, corrected for chance, and its variance.
+
+    entropy: of the column that varies less: the most that they can tell of each other.
+    """
 
     information: float
     variance: float
+    entropy: float
+
+    @property
+    def share(self) -> float:
+        return self.information / self.entropy if self.entropy else 0.0
 
 
 def tie_of(pairs: Mapping[str, int]) -> Tie:
@@ -41,7 +50,8 @@ def tie_of(pairs: Mapping[str, int]) -> Tie:
         mean += count / rows * told
         square += count / rows * told * told
     bias = (len(firsts) - 1) * (len(seconds) - 1) / (2 * rows)
-    return Tie(max(0.0, mean - bias), max(square - mean * mean, 1 / rows) / rows)
+    entropy = min(-sum(n / rows * math.log(n / rows) for n in one.values()) for one in (firsts, seconds))
+    return Tie(max(0.0, mean - bias), max(square - mean * mean, 1 / rows) / rows, entropy)
 
 
 def loosened(evidence: Evidence) -> Iterator[Broken]:
@@ -58,18 +68,26 @@ def _loosened(evidence: Evidence, first: str, second: str) -> Iterator[Broken]:
         for month in evidence.complete
         if pair in evidence.months[month].pairs and first_of(month) >= max(changes, default=first_of(month))
     ]
-    known: set[str] = set()
+    if not {evidence.contract.column(name).role for name in (first, second)} <= {Role.FEATURE}:
+        # until then they follow the claim's handling
+        months = [month for month in months if evidence.mature_share(month) >= MATURE_SHARE]
+    known: set[str] = set()  # pairs of values that stood together, and below the values of each column
+    parts: set[tuple[int, str]] = set()
     for place, month in enumerate(months):
         now = evidence.months[month].pairs[pair]
         earlier = months[max(0, place - MONTHS_BEFORE) : place]
         if len(earlier) >= ENOUGH_MONTHS and sum(now.values()) >= ENOUGH_ROWS:
-            before = merge(evidence.months[one] for one in earlier).pairs[pair]
-            yield from _compared(pair, month, now, before, known)
+            before: Counter[str] = Counter()
+            for one in earlier:
+                before.update(evidence.months[one].pairs[pair])
+            new = {one for one in now if one not in known and parts.issuperset(enumerate(one.split(BETWEEN)))}
+            yield from _compared(pair, month, now, before, new)
         known |= set(now)
+        parts |= {part for one in now for part in enumerate(one.split(BETWEEN))}
 
 
 def _compared(
-    pair: str, month: str, now: Mapping[str, int], before: Mapping[str, int], known: set[str]
+    pair: str, month: str, now: Mapping[str, int], before: Mapping[str, int], new: set[str]
 ) -> Iterator[Broken]:
     first, _, second = pair.partition(BETWEEN)
     rows, rows_before = sum(now.values()), sum(before.values())
@@ -77,11 +95,10 @@ def _compared(
     was, is_now = tie_of(before), tie_of(now)
     lost = was.information - is_now.information
     chance = Z * math.sqrt(was.variance + is_now.variance)
-    if was.information >= _TELLS and lost > max(_LOST * was.information, chance):
+    if min(was.information, is_now.entropy) >= _TELLS and is_now.share < _LOST * was.share and lost > chance:
         told = f"they tell {is_now.information:.2f} nats of each other, before {was.information:.2f}"
         yield Broken(told, names, month, rows, size=lost)
-    parts = {part for one in known for part in enumerate(one.split(BETWEEN))}
-    strange = sum(n for one, n in now.items() if one not in known and set(enumerate(one.split(BETWEEN))) <= parts)
+    strange = sum(now[one] for one in new)
     once = sum(count == 1 for count in before.values())  # as many new pairs were to be expected: Good 1953
     if strange and rise(strange, rows, once, rows_before) > Z:
         told = f"{strange:,} of {rows:,} rows hold values that never stood together"

@@ -111,6 +111,29 @@ def test_coded_claims_are_answered_as_the_claims_themselves(exported: Exported) 
         np.testing.assert_allclose(predictor.opened.answer_coded(coded), expected, atol=1e-6)
 
 
+REST = {"keras_tabular": 0.1, "blend": 0.1}  # log-odds that integrated gradients leave over; others add up exactly
+
+
+def test_reasons_add_up_to_the_log_odds_of_what_is_answered(exported: Exported) -> None:
+    odd = TEST.copy()
+    odd.loc[odd.index[:3], "garage"] = ["never seen", None, "never seen"]
+    odd.loc[odd.index[2:5], "age_years"] = np.nan
+    told = load_model(exported.folder).opened.explain(read_columns(odd, exported.inputs))
+    probability = load_model(exported.folder).predict(odd)
+    assert told.contributions.shape == (len(odd), len(exported.inputs.columns))
+    rest = np.log(probability / (1 - probability)) - told.base - told.contributions.sum(axis=1)
+    np.testing.assert_allclose(rest, 0, atol=REST.get(exported.name, 1e-4))
+
+
+def test_reasons_name_the_columns_that_made_the_frauds(exported: Exported) -> None:
+    """Frauds were made of `fault` and `address change` together; chance would name both for 1 risky claim in 10."""
+    told = load_model(exported.folder).opened.explain(read_columns(TEST, exported.inputs))
+    risky = ((TEST["fault"] == "third party") & (TEST["address change"] == "recent")).to_numpy()
+    first_two = np.sort(np.argsort(-told.contributions[risky], axis=1)[:, :2], axis=1)
+    made_by = sorted(exported.inputs.names.index(name) for name in ("fault", "address change"))
+    assert (first_two == made_by).all(axis=1).mean() > 0.5
+
+
 def test_an_unseen_category_and_a_claim_without_anything_are_answered(exported: Exported) -> None:
     odd = TEST.iloc[:2].copy()
     for column in CONTRACT.features:
@@ -212,6 +235,41 @@ def test_a_model_that_answers_golden_claims_otherwise_is_refused(exported: Expor
     manifest = sealed(moved, exported.manifest)
     with pytest.raises(Tampered, match="does not answer its golden claims"):
         verify_model(moved, manifest)
+
+
+def test_a_model_whose_words_are_looked_up_otherwise_than_it_learned_them_is_refused(
+    exported: Exported, tmp_path: Path
+) -> None:
+    moved = copy_of(exported, tmp_path)
+    inputs = json.loads((moved / "inputs.json").read_text())
+    for column in inputs["columns"]:
+        column["vocabulary"] = list(reversed(column["vocabulary"]))
+    (moved / "inputs.json").write_text(json.dumps(inputs))
+    manifest = sealed(moved, exported.manifest)
+    if exported.name == "random_forest":  # it looks words up by themselves: their order means nothing
+        verify_model(moved, manifest)
+        return
+    with pytest.raises(Tampered, match="does not answer its golden claims"):
+        verify_model(moved, manifest)
+
+
+def test_a_model_exported_by_earlier_code_answers_and_says_that_it_gives_no_reasons(
+    exported: Exported, tmp_path: Path
+) -> None:
+    if exported.name != "logistic":  # all of TensorFlow's are stored alike; the forest is stored as it always was
+        return
+    from fraud_ml.models.tensorflow_runtime import tf
+
+    moved = copy_of(exported, tmp_path)
+    loaded = tf.saved_model.load(str(moved / "saved_model"))
+    shutil.rmtree(moved / "saved_model")
+    only = {"serving_default": loaded.signatures["serving_default"]}
+    tf.saved_model.save(loaded, str(moved / "saved_model"), signatures=only)
+    predictor = verify_model(moved, sealed(moved, exported.manifest))
+    coded = Coder(exported.inputs).code(read_columns(TEST, exported.inputs))
+    np.testing.assert_allclose(predictor.opened.answer_coded(coded), predictor.predict(TEST), atol=1e-6)
+    with pytest.raises(BadInput, match="exported by earlier code and gives no reasons"):
+        predictor.reasons(TEST, 3)
 
 
 def test_a_family_nobody_knows_is_bad_input(exported: Exported, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from fraud_ml.models import load_model
-from fraud_ml.serving.app import create_app
+from fraud_ml.serving.app import MOST_EXPLAINED, create_app
 from fraud_ml.serving.metrics import Metrics
 from fraud_ml.serving.requests import MOST_BYTES, MOST_CLAIMS
 from fraud_ml.serving.scorer import Scorer
@@ -45,6 +45,20 @@ def test_order_is_kept_and_rank_one_is_the_riskiest(client: TestClient) -> None:
     scores = client.post("/claims/score", json={"dataset": "motor", "claims": claims}).json()["scores"]
     assert [score["claim_id"] for score in scores] == ["a", 2, None]
     assert [score["rank"] for score in scores] == [2, 1, 2]
+
+
+def test_reasons_are_words_told_where_they_are_asked_for(client: TestClient) -> None:
+    asked = {"claims": [CLAIM, HARMLESS], "reasons": 2}
+    risky, harmless = client.post("/claims/score", json=asked).json()["scores"]
+    assert risky["reasons"][0].startswith("fault speaks ")
+    assert len(harmless["reasons"]) <= 2
+    assert not any("third party" in told or "1234" in told for told in risky["reasons"])
+    (plain,) = client.post("/claims/score", json={"claims": [CLAIM]}).json()["scores"]
+    assert "reasons" not in plain
+    assert client.post("/claims/score", json={"claims": [CLAIM], "reasons": 21}).status_code in (400, 422)
+    answer = client.post("/claims/score", json={"claims": [CLAIM] * (MOST_EXPLAINED + 1), "reasons": 1})
+    assert answer.status_code in (400, 422)
+    assert "at most 500" in answer.text
 
 
 def test_both_protocols_give_the_same_probability(client: TestClient) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from fraud_ml.artifacts import TrainingReport, Workspace, load
 from fraud_ml.errors import BadInput, Tampered
-from fraud_ml.models.checkpoints import NOWHERE, Checkpoint, running_version
+from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
+from fraud_ml.models.environment import running_version
 from fraud_ml.params import TrainingParams, load_params
 from fraud_ml.training import fit_families
 from tests.toy_claims import toy_claims, toy_workspace

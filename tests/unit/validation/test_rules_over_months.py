@@ -95,6 +95,17 @@ def some(share, value):
     return spoil
 
 
+def again_as_another(claims, rows):
+    """October's claims in November's place, under November's dates and other keys."""
+    october = claims[claims["event_time"].dt.strftime("%Y-%m") == "2024-10"]
+    times = ("event_time", "accident_date", "reported_date", "recorded_at")
+    later = {name: october[name] + pd.Timedelta(days=31) for name in times}
+    for name in ("event_time", "accident_date"):
+        later[name] = later[name].clip(upper=pd.Timestamp("2024-11-30 12:00"))
+    november = october.assign(**later, claim_id=[f"N-{number:06d}" for number in range(len(october))])
+    return pd.concat([claims.drop(index=rows), november], ignore_index=True)
+
+
 FAULTS = (
     Fault("DATA101", None, lambda claims, rows: claims.drop(index=rows[: int(len(rows) * 0.6)])),
     Fault("DATA101", None, lambda claims, rows: claims.drop(index=rows)),
@@ -120,6 +131,10 @@ FAULTS = (
     Fault("DATA134", "claim_amount_eur", setting("claim_amount_eur", lambda v: v * 1.8)),
     Fault("DATA145", "vehicle_make", setting("vehicle_make", lambda v: v.replace("ibis", "Ibis")), None),
     Fault("DATA146", "policy_id", setting("policy_id", lambda v: v.str.replace("P-00", "P-"))),
+    Fault("DATA146", "policy_id", setting("policy_id", lambda v: v + "-2024")),
+    Fault("DATA126", "garage_id", setting("garage_id", lambda v: [f"G-{n:06d}" for n in range(500, 500 + len(v))])),
+    Fault("DATA135", "vehicle_value_eur", setting("vehicle_value_eur", some(0.2, 5_432.0))),
+    Fault("DATA136", "claim_amount_eur", setting("claim_amount_eur", some(0.2, 2.0))),
     Fault("DATA152", "accident_date", setting("accident_date", lambda v: v.dt.floor("D"))),
     Fault(
         "DATA161",
@@ -128,6 +143,8 @@ FAULTS = (
             [claims, claims.loc[rows[:40]].assign(claim_id=[f"N-{n}" for n in range(40)])], ignore_index=True
         ),
     ),
+    Fault("DATA162", None, again_as_another),
+    Fault("DATA181", "claim_amount_eur, claim_amount", setting("claim_amount", lambda v: v.sample(frac=1).to_numpy())),
 )
 
 
@@ -146,6 +163,9 @@ LABEL_FAULTS = {
     "DATA173": lambda outcome, month: outcome.mask(
         month == "2024-05", outcome.map({"confirmed": "cleared", "cleared": "confirmed"})
     ),
+    "DATA176": lambda outcome, month: outcome.mask(
+        (month == "2024-05") & (np.arange(len(outcome)) % 3 == 0), "confirmed"
+    ),
     "DATA174": lambda outcome, month: outcome.groupby(month).transform(lambda one: one.sort_values().to_numpy()),
 }
 
@@ -163,6 +183,66 @@ def test_a_fault_of_labels_stops_by_its_code(findings, claims, code):
 def test_labels_that_are_swapped_everywhere_stop(findings, claims):
     claims["outcome"] = claims["outcome"].map({"confirmed": "cleared", "cleared": "confirmed"})
     assert "DATA173" in [one.code for one in failed(findings(claims), stopping=True)]
+
+
+def test_keys_that_follow_the_label_in_one_month_stop_and_beside_an_outage_do_not(findings, claims, motor):
+    claims["outcome"] = np.where(np.random.default_rng(2).random(ROWS) < 0.2, "confirmed", "cleared")
+    may = claims["event_time"].dt.strftime("%Y-%m") == "2024-05"
+    claims.loc[may, "outcome"] = claims.loc[may, "outcome"].sort_values().to_numpy()
+    (found,) = [one for one in failed(findings(claims), stopping=True) if one.code == "DATA174"]
+    assert (found.column, found.partition) == ("claim_id", "2024-05")
+    label = motor.label.model_copy(update={"outages": ("2024-06",)})  # recording may have stopped within May
+    known = motor.model_copy(update={"label": label})
+    assert "DATA174" not in [one.code for one in failed(findings(claims, known), stopping=True)]
+
+
+def test_a_known_outage_is_no_news_and_no_measure(findings, claims, motor):
+    draw = np.random.default_rng(2)
+    claims["outcome"] = np.where(draw.random(ROWS) < 0.2, "confirmed", "cleared")
+    month = claims["event_time"].dt.strftime("%Y-%m")
+    claims.loc[month.isin(["2024-03", "2024-04"]), "outcome"] = "cleared"
+    claims.loc[month == "2024-05", "outcome"] = "cleared"
+
+    def told(*outages):
+        contract = motor.model_copy(update={"label": motor.label.model_copy(update={"outages": outages})})
+        found = failed(findings(claims, contract), stopping=True)
+        return {(one.code, one.partition) for one in found if one.code == "DATA172"}
+
+    assert told() == {("DATA172", "2024-04")} or told() == {("DATA172", "2024-05")}
+    assert told("2024-03", "2024-04", "2024-05") == set()
+
+
+def test_a_feature_that_tells_the_label_in_one_month_stops(findings, claims):
+    claims["outcome"] = np.where(np.random.default_rng(2).random(ROWS) < 0.2, "confirmed", "cleared")
+    claims["investigation"] = "rule"
+    claims["police_report"] = np.where(np.random.default_rng(3).random(ROWS) < 0.2, "yes", "no")
+    assert [one.code for one in failed(findings(claims), stopping=True)] == []
+    may = claims["event_time"].dt.strftime("%Y-%m") == "2024-05"
+    claims.loc[may, "police_report"] = np.where(claims.loc[may, "outcome"] == "confirmed", "yes", "no")
+    (found,) = [one for one in failed(findings(claims), stopping=True) if one.code == "DATA175"]
+    assert (found.column, found.partition) == ("police_report", "2024-05")
+
+
+def test_numbers_that_are_all_a_little_higher_warn(findings, claims):
+    november = claims["event_time"].dt.strftime("%Y-%m") == "2024-11"
+    claims.loc[november, ["claim_amount_eur", "claim_amount"]] *= 1.4
+    found = [one for one in failed(findings(claims)) if one.code == "DATA137" and one.partition == "2024-11"]
+    assert {(one.column, one.severity) for one in found} >= {("claim_amount_eur", Severity.WARN)}
+
+
+def test_values_that_never_stood_together_are_told(findings, claims):
+    claims["accident_kind"] = np.where(claims["police_report"] == "yes", "theft", "glass")
+    november = claims.index[claims["event_time"].dt.strftime("%Y-%m") == "2024-11"]
+    claims.loc[november[:40], "accident_kind"] = "theft"
+    (found,) = [one for one in failed(findings(claims), stopping=True) if one.code == "DATA181"]
+    assert (found.column, found.partition) == ("accident_kind, police_report", "2024-11")
+    assert "never stood together" in found.arrived
+
+
+def test_few_texts_of_another_length_among_equals_warn(findings, claims):
+    claims.loc[7, "policy_id"] = "P-1"
+    (found,) = [one for one in failed(findings(claims)) if one.code == "DATA146"]
+    assert (found.column, found.count, found.severity) == ("policy_id", 1, Severity.WARN)
 
 
 def test_a_feature_that_tells_the_label_stops(findings, claims):
@@ -184,6 +264,8 @@ def test_a_feature_that_tells_the_label_stops(findings, claims):
         ("DATA144", '=HYPERLINK("x")'),
         ("DATA144", "@SUM(A1)"),
         ("DATA144", "-cmd|' /C calc'!A0"),
+        ("DATA144", "-2+3+cmd|x"),
+        ("DATA113", "None"),
         ("DATA147", "north "),
     ],
 )
@@ -211,6 +293,9 @@ def test_a_spelling_that_is_declared_is_no_placeholder(motor, make_claims):
         ("SENSE001", {"reported_date": pd.Timestamp("2023-05-05")}),
         ("SENSE002", {"paid_eur": 9e5}),
         ("SENSE003", {"currency": "EUR", "claim_amount": 3.0}),
+        ("SENSE005", {"event": "confirmed", "investigation": "rule", "outcome": "cleared"}),
+        ("SENSE005", {"event": "confirmed", "investigation": "rule", "outcome": None}),
+        ("SENSE006", {"event": "cleared", "investigation": "rule", "outcome": "confirmed"}),
         ("SENSE004", {"investigation": "none", "outcome": "cleared"}),
         ("DATA151", {"accident_date": pd.Timestamp("1970-01-01"), "reported_date": pd.Timestamp("1970-01-01")}),
     ],

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fraud_ml.validation.shifts import chi_squared_quantile, count_gap, share_gap, stability_index
+from fraud_ml.validation.shifts import chi_squared_quantile, count_gap, rise, share_gap, stability_index
 
 COUNTS = st.lists(st.integers(0, 5_000), min_size=2, max_size=12)
 
@@ -57,3 +57,21 @@ def test_a_few_rows_say_nothing():
     assert share_gap(3, 4, 0, 10_000) == 0
     assert not count_gap(5, 15)
     assert count_gap(50, 150)
+
+
+@given(st.integers(1, 5_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_an_equal_share_did_not_rise(part):
+    assert abs(rise(*part, *part)) < 1e-3
+
+
+@pytest.mark.parametrize(("count", "before", "sign"), [(21, 0, 1), (0, 400, -1), (50, 10, 1)])
+def test_a_rise_is_told_where_one_count_is_zero(count, before, sign):
+    told = rise(count, 430, before, 4_000)
+    assert told * sign > 4
+    assert rise(before, 4_000, count, 430) == pytest.approx(-told)
+
+
+def test_a_rise_is_as_rare_by_chance_as_a_normal_deviate():
+    draw = np.random.default_rng(4)
+    found = [rise(int(a), 800, int(b), 6_000) for a, b in draw.binomial([800, 6_000], 0.06, (4_000, 2))]
+    assert np.std(found) == pytest.approx(1, abs=0.05)

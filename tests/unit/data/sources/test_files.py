@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fraud_ml.contract import Contract, Source
@@ -241,3 +242,16 @@ def test_parquet_list_column_is_refused_by_name(contract: Contract, tmp_path: Pa
 def test_unknown_suffix_and_absent_file_are_refused(contract: Contract, tmp_path: Path) -> None:
     assert ".csv, .jsonl, .ndjson, .parquet" in refusal(tmp_path / "claims.xlsx", contract)
     assert "no such file" in refusal(tmp_path / "claims.csv", contract)
+
+
+def test_parquet_text_that_is_not_utf8_is_refused_by_its_column_and_code(contract: Contract, tmp_path: Path) -> None:
+    """Parquet declares its text to be UTF-8, and neither its writers nor its readers look."""
+    kinds = pa.array([b"fire", b"\xff\xfe"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), len(kinds), kinds.buffers())
+    rest = {name: ["1", "2"] for name in NAMES if name != "kind"}
+    for name, values in (("plain", text), ("dictionary", text.dictionary_encode())):
+        path = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({**rest, "kind": values}), path)
+        with pytest.raises(BadInput, match="column `kind` holds text that is not UTF-8") as refused:
+            read_file(path, contract)
+        assert refused.value.facts["code"] == "LAND013"
