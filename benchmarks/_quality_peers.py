@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._quality_settings import Settings
 from fraud_ml.models.family import Examples
 from fraud_ml.models.inputs import Columns, Inputs
 
@@ -15,26 +16,13 @@ Answer = Callable[[Columns], NDArray[np.float64]]
 Fit = Callable[[Inputs, Examples, int], Answer]
 LEAST = 1e-6
 
-# Chosen among `tried` settings on training periods: car claims by the mean of forward quarters and folds of 1994-95,
-# handbook and motor on their validation windows.
-LIGHTGBM: dict[str, dict[str, float]] = {
-    "carclaims": {"num_leaves": 6, "n_estimators": 300, "learning_rate": 0.05, "colsample_bytree": 0.7},
-    "handbook": {"num_leaves": 31, "n_estimators": 100, "learning_rate": 0.05, "colsample_bytree": 0.7},
-    "motor": {"num_leaves": 6, "n_estimators": 300, "learning_rate": 0.05, "colsample_bytree": 0.7},
-}
-XGBOOST: dict[str, dict[str, float]] = {
-    "carclaims": {"max_depth": 4, "n_estimators": 200, "learning_rate": 0.05, "colsample_bytree": 0.7},
-    "handbook": {"max_depth": 5, "n_estimators": 100, "learning_rate": 0.05, "colsample_bytree": 0.7},
-    "motor": {"max_depth": 3, "n_estimators": 300, "learning_rate": 0.05, "colsample_bytree": 0.7},
-}
 
-
-def lightgbm(settings: dict[str, float]) -> Fit:
+def lightgbm(settings: Settings) -> Fit:
     def fit(inputs: Inputs, train: Examples, seed: int) -> Answer:
         from lightgbm import LGBMClassifier
 
         model = LGBMClassifier(
-            **settings,  # type: ignore[arg-type]
+            **settings,
             random_state=seed,
             n_jobs=1,
             deterministic=True,
@@ -48,7 +36,7 @@ def lightgbm(settings: dict[str, float]) -> Fit:
     return fit
 
 
-def xgboost(settings: dict[str, float]) -> Fit:
+def xgboost(settings: Settings) -> Fit:
     def fit(inputs: Inputs, train: Examples, seed: int) -> Answer:
         from xgboost import XGBClassifier
 
@@ -59,49 +47,63 @@ def xgboost(settings: dict[str, float]) -> Fit:
     return fit
 
 
-def random_forest(inputs: Inputs, train: Examples, seed: int) -> Answer:
-    from sklearn.ensemble import RandomForestClassifier
+def random_forest(settings: Settings) -> Fit:
+    def fit(inputs: Inputs, train: Examples, seed: int) -> Answer:
+        from sklearn.ensemble import RandomForestClassifier
 
-    model = RandomForestClassifier(n_estimators=100, random_state=seed, n_jobs=1)
-    model.fit(np.nan_to_num(_one_hot(train.columns, inputs), nan=-1.0), train.labels)
+        model = RandomForestClassifier(**settings, random_state=seed, n_jobs=1)
+        model.fit(np.nan_to_num(_one_hot(train.columns, inputs), nan=-1.0), train.labels)
 
-    def answer(columns: Columns) -> NDArray[np.float64]:
-        probability = model.predict_proba(np.nan_to_num(_one_hot(columns, inputs), nan=-1.0))[:, 1]
-        return _log_odds(probability)
+        def answer(columns: Columns) -> NDArray[np.float64]:
+            return _log_odds(model.predict_proba(np.nan_to_num(_one_hot(columns, inputs), nan=-1.0))[:, 1])
 
-    return answer
+        return answer
+
+    return fit
 
 
-def logistic(inputs: Inputs, train: Examples, seed: int) -> Answer:
+def logistic(settings: Settings) -> Fit:
     """The floor: logistic regression over words and scaled numbers, none of them crossed."""
-    from sklearn.impute import SimpleImputer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(
-        SimpleImputer(strategy="median"), StandardScaler(), LogisticRegression(max_iter=1000, random_state=seed)
-    )
-    model.fit(_one_hot(train.columns, inputs), train.labels)
-    return lambda columns: np.asarray(model.decision_function(_one_hot(columns, inputs)))
+    def fit(inputs: Inputs, train: Examples, seed: int) -> Answer:
+        from sklearn.impute import SimpleImputer
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        model = make_pipeline(
+            SimpleImputer(strategy="median"),
+            StandardScaler(),
+            LogisticRegression(**settings, max_iter=1000, random_state=seed),
+        )
+        model.fit(_one_hot(train.columns, inputs), train.labels)
+        return lambda columns: np.asarray(model.decision_function(_one_hot(columns, inputs)))
+
+    return fit
 
 
-def toy_network(inputs: Inputs, train: Examples, seed: int) -> Answer:
-    """A network as tutorials have it: categories as numbers, one layer of 32, ten epochs of Adam."""
-    from fraud_ml.models.tensorflow_runtime import keras, make_deterministic
+def toy_network(settings: Settings) -> Fit:
+    """A network as tutorials have it: categories as numbers, one hidden layer, a few epochs of Adam."""
 
-    make_deterministic(seed)
-    learned = np.nan_to_num(codes(train.columns, inputs), nan=-1.0)
-    mean, spread = learned.mean(axis=0), learned.std(axis=0) + 1e-9
-    model = keras.Sequential([keras.layers.Dense(32, activation="relu"), keras.layers.Dense(1, activation="sigmoid")])
-    model.compile(optimizer="adam", loss="binary_crossentropy")
-    model.fit((learned - mean) / spread, train.labels.astype(np.float32), epochs=10, batch_size=32, verbose=0)
+    def fit(inputs: Inputs, train: Examples, seed: int) -> Answer:
+        from fraud_ml.models.tensorflow_runtime import keras, make_deterministic
 
-    def answer(columns: Columns) -> NDArray[np.float64]:
-        claims = (np.nan_to_num(codes(columns, inputs), nan=-1.0) - mean) / spread
-        return _log_odds(model.predict(claims, verbose=0)[:, 0].astype(np.float64))
+        make_deterministic(seed)
+        learned = np.nan_to_num(codes(train.columns, inputs), nan=-1.0)
+        mean, spread = learned.mean(axis=0), learned.std(axis=0) + 1e-9
+        hidden = keras.layers.Dense(settings["units"], activation="relu")
+        model = keras.Sequential([hidden, keras.layers.Dense(1, activation="sigmoid")])
+        model.compile(optimizer=keras.optimizers.Adam(settings["learning_rate"]), loss="binary_crossentropy")
+        truth = train.labels.astype(np.float32)
+        model.fit((learned - mean) / spread, truth, epochs=settings["epochs"], batch_size=32, verbose=0)
 
-    return answer
+        def answer(columns: Columns) -> NDArray[np.float64]:
+            claims = (np.nan_to_num(codes(columns, inputs), nan=-1.0) - mean) / spread
+            return _log_odds(model.predict(claims, batch_size=4096, verbose=0)[:, 0].astype(np.float64))
+
+        return answer
+
+    return fit
 
 
 def _log_odds(probability: NDArray[np.float64]) -> NDArray[np.float64]:

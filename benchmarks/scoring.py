@@ -28,8 +28,9 @@ from typing import Any, cast
 import numpy as np
 
 from benchmarks._claim_rows import rows_by_recorded_month
-from benchmarks._quality_peers import LIGHTGBM, codes
+from benchmarks._quality_peers import codes
 from benchmarks._quality_rounds import motor
+from benchmarks._quality_settings import SETTINGS
 from benchmarks.harness import Figure, Figures, in_turns, peak_gib
 from fraud_ml.artifacts import Candidate, FoldManifest, SnapshotManifest, file_digest, load
 from fraud_ml.contract import Contract, load_contract
@@ -166,7 +167,7 @@ def _fit(home: Path) -> None:
         folder.mkdir(parents=True)
         calibration = fit_platt(model.logits(validation.columns), validation.labels)
         export_model(folder, name, model, inputs, calibration)
-    peer = LGBMClassifier(**LIGHTGBM["motor"], random_state=7, verbose=-1)  # type: ignore[arg-type]
+    peer = LGBMClassifier(**SETTINGS["motor"]["lightgbm"], random_state=7, verbose=-1)  # type: ignore[arg-type]
     peer.fit(codes(train.columns, inputs), train.labels, categorical_feature=list(range(len(inputs.categories))))
     peer.booster_.save_model(home / PEER)
 

@@ -11,12 +11,20 @@ another insurer.
 - `corpus_right_code`: those of them whose finding has a code (and column) that the family expects.
 - `clean_total`, `false_rejects`: deliveries with harmless changes (growth, seasons, sampling, another order, a new
   column by contract, another file form), and those of them that were refused or rejected.
+- `rows_per_s`, `peak_gib`: the whole verdict (own checks, suite, TFDV, Data Docs, report) on ten million folded claims
+  of 35 columns that nothing is kept of, in a process of its own, its imports included.
+- `next_day_over_full`: the same for the fold of the next day, of which the unchanged months were judged before.
+- `over_gx_pandas`: Great Expectations alone, validating the suite on one pandas frame, over the whole verdict on the
+  same Parquet, each in a process of its own, in turns; on as many claims as pandas can hold. Above 1 we are faster.
+- `over_scan_limit`: DuckDB reading each column of the same Parquet once, over the whole verdict.
+- `empty_reject_s`: `fraud-ml validate` on a snapshot without a row, from its start to its end.
 """
 
 from benchmarks._validation_corpus import corpus_figures
+from benchmarks._validation_cost import costs
 from benchmarks.harness import Figures
 
 
 def run(*, quick: bool) -> Figures:
     """Measure; `quick` takes one seed and each family's hardest severity."""
-    return corpus_figures(quick=quick)
+    return {**corpus_figures(quick=quick), **costs(quick=quick)}

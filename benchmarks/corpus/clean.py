@@ -67,9 +67,9 @@ def another_sample(scene: Scene, dice: "np.random.Generator") -> tuple[Scene, Fi
 
 @change
 def inflation(scene: Scene, dice: "np.random.Generator") -> tuple[Scene, File]:
-    """All amounts are two in a hundred higher."""
+    """All amounts are two in a hundred higher; a deductible is chosen from a list, and stays."""
     rows = scene.rows
-    for name in scene.line.amounts:
+    for name in set(scene.line.amounts) & set(scene.line.measured):
         rows[name] = [f"{float(text) * 1.02:.2f}" if text else "" for text in rows[name]]
     if "claim_amount" in rows and "claim_amount_eur" in scene.line.amounts:  # one amount in two currencies
         rows["claim_amount"] = [f"{float(text) * 1.02:.2f}" if text else "" for text in rows["claim_amount"]]

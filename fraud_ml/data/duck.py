@@ -22,6 +22,13 @@ def connect(*, files: bool = False, spill: Path | None = None, memory_mib: int =
     return duckdb.connect(config=config)
 
 
+def io_errors() -> tuple[type[Exception], ...]:
+    """Return what is raised when a file cannot be read or written, here or by DuckDB: the disk is full, or gone."""
+    import duckdb
+
+    return OSError, duckdb.IOException
+
+
 def scan(files: Iterable[Path], *, path_as: str = "") -> str:
     """Return SQL for all rows of the Parquet files; `path_as` names a further column with the file of each row."""
     listed = ", ".join(text(str(file)) for file in files)

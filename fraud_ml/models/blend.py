@@ -1,4 +1,4 @@
-"""A weighted mean of other families' log-odds, as one model; the weights are those that fit validation best."""
+"""A weighted mean of other families' log-odds, as one model; validation chooses the weights."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product
@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.calibrate import calibrated_log_loss
+from fraud_ml.models.calibrate import calibrated_losses
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.family import Calibration, Examples, Family, Opened, Progress
 from fraud_ml.models.inputs import Columns, Inputs
@@ -62,18 +62,22 @@ class Blend:
         *,
         progress: Progress,
     ) -> Self:
-        """Return the blend whose calibrated log loss on `validation` is lowest; among equals, the first part's most.
+        """Return the blend that holds most of the first part, among those that fit `validation` as well as the best.
 
-        Weights are multiples of 1/steps. Log loss sees every claim, so it chooses more calmly than average precision.
+        As well: its calibrated log loss is above the lowest one by no more than the standard error of their difference
+        over the same claims (the one-standard-error rule of Breiman et al. 1984). A later part is there only when it is
+        seen to add something. Weights are multiples of 1/steps. Log loss sees every claim, so it chooses more calmly
+        than average precision.
         """
         logits = np.stack([part.logits(validation.columns) for part in parts.values()])
         tried = {
-            shares: calibrated_log_loss(np.array(shares) @ logits, validation.labels)
+            shares: calibrated_losses(np.array(shares) @ logits, validation.labels)
             for shares in _shares(params, len(parts))
         }
-        best = min(tried, key=lambda shares: round(tried[shares], 9))
+        lowest = min(tried.values(), key=lambda losses: float(losses.mean()))
+        best = next(shares for shares, losses in tried.items() if _is_as_good(losses, lowest))
         said = ", ".join(f"{share:.2f} {name}" for name, share in zip(parts, best, strict=True))
-        progress(f"{said}: validation log loss {tried[best]:.4f}")
+        progress(f"{said}: validation log loss {tried[best].mean():.4f}, lowest {lowest.mean():.4f}")
         return cls(inputs, parts, np.array(best, np.float32))
 
     def refit(self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE) -> Self:
@@ -105,3 +109,9 @@ def _shares(params: BlendParams, parts: int) -> list[tuple[float, ...]]:
     """Return every way to deal `steps` equal shares to the parts, the first part's most first."""
     dealt = product(range(params.steps, -1, -1), repeat=parts)
     return [tuple(count / params.steps for count in counts) for counts in dealt if sum(counts) == params.steps]
+
+
+def _is_as_good(losses: NDArray[np.float64], lowest: NDArray[np.float64]) -> bool:
+    """Say whether (n_claims,) losses are above others' by no more than one standard error of the paired difference."""
+    above = losses - lowest
+    return bool(above.mean() <= above.std() / np.sqrt(len(above)) + 1e-9)

@@ -28,15 +28,28 @@ def fit_platt(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> Calibrat
     return Calibration(slope=float(slope), intercept=float(intercept))
 
 
+def move_level(calibration: Calibration, logits: NDArray[np.float64], labels: NDArray[np.int8]) -> Calibration:
+    """Return the calibration whose mean probability over (n_claims,) logits is the share of frauds in `labels`.
+
+    The slope stays: claims that a model learned from say how high its log-odds are, not how sure it may be.
+    """
+    slope, intercept = _fit(
+        logits, labels.astype(np.float64), np.array([calibration.slope, calibration.intercept]), free=(False, True)
+    )
+    return Calibration(slope=float(slope), intercept=float(intercept))
+
+
 def log_loss(logits: NDArray[np.float64], labels: NDArray[np.int8] | NDArray[np.float64]) -> float:
     """Return the mean log loss, in nats, of (n_claims,) log-odds."""
     return float(np.mean(np.logaddexp(0, logits) - labels * logits))
 
 
-def calibrated_log_loss(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> float:
-    """Return the mean log loss, in nats, of (n_claims,) log-odds under the calibration that fits them best."""
+def calibrated_losses(logits: NDArray[np.float64], labels: NDArray[np.int8]) -> NDArray[np.float64]:
+    """Return (n_claims,) log losses, in nats, of log-odds under the calibration that fits them best."""
     found = fit_platt(logits, labels)
-    return log_loss(found.slope * logits + found.intercept, labels)
+    calibrated = found.slope * logits + found.intercept
+    losses: NDArray[np.float64] = np.logaddexp(0, calibrated) - labels * calibrated
+    return losses
 
 
 def _fit(

@@ -11,6 +11,9 @@ from fraud_ml.models.cells import Cells
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.tensorflow_runtime import tf
 
+# Beside evenly dealt thresholds: a hundredth or a thousandth of the claims, far out, may be where the fraud is.
+TAILS = (0.001, 0.003, 0.01, 0.99, 0.997, 0.999)
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -33,7 +36,7 @@ class Questions:
 def choose_questions(
     columns: Columns, cell_ids: NDArray[np.int32], inputs: Inputs, cells: Cells, pairs: NDArray[np.int32], *, bins: int
 ) -> Questions:
-    """Return the questions that training claims answer differently: at most `bins` thresholds a number.
+    """Return the questions that training claims answer differently: `bins` thresholds a number at most, and tails.
 
     cell_ids: (n_claims, n_categories). Thresholds are values of training claims, so that a whole number is not cut.
     """
@@ -68,12 +71,16 @@ def choose_questions(
 
 
 def _cuts(known: NDArray[np.float32], bins: int) -> NDArray[np.float32]:
-    """Return values that part `known` into at most `bins` + 1 groups of about one size; none is the largest value."""
+    """Return values that part `known` into `bins` + 1 groups of about one size and its tails; none is the largest.
+
+    Where there are no more different values than that, each but the largest.
+    """
     if not len(known):
         return np.zeros(0, np.float32)
     distinct = np.unique(known)
     if len(distinct) > bins + 1:
-        distinct = np.unique(np.quantile(known, np.linspace(0, 1, bins + 2)[1:-1], method="lower"))
+        even = np.linspace(0, 1, bins + 2)[1:-1]
+        distinct = np.unique(np.quantile(known, [*even, *TAILS], method="lower"))
     return distinct[distinct < known.max()].astype(np.float32)
 
 

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.calibrate import calibrated_log_loss
+from fraud_ml.models.calibrate import calibrated_losses
 from fraud_ml.models.cells import Cells
 from fraud_ml.models.centre import Centre
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
@@ -86,7 +86,7 @@ class KerasTabular:
             progress(f"going on from epoch {epochs.done} of a checkpoint")
         while epochs.done < min(params.max_epochs, model.epochs + params.patience):
             epochs.run()
-            loss = calibrated_log_loss(_answer(model.networks, later), validation.labels)
+            loss = float(calibrated_losses(_answer(model.networks, later), validation.labels).mean())
             if loss < best:
                 best, kept, model.epochs = loss, model.networks.get_weights(), epochs.done
             held = {f"kept/{place}": weight for place, weight in enumerate(kept)}

@@ -5,8 +5,10 @@ from datetime import date
 
 from fraud_ml.artifacts import SnapshotManifest, Verdict, Workspace, load, save
 from fraud_ml.contract import load_contract
+from fraud_ml.data.duck import io_errors
 from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.data.snapshots import open_snapshot
+from fraud_ml.errors import Unavailable
 from fraud_ml.params import ValidationParams
 from fraud_ml.settings import Settings
 from fraud_ml.validation.months import table_of_fold
@@ -20,7 +22,22 @@ DATA_DOCS = "data_docs"
 
 
 def judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
-    """Judge the snapshot pinned in the workspace; write its fold, report, quarantine, and last the verdict."""
+    """Judge the snapshot pinned in the workspace; write its fold, report, quarantine, and last the verdict.
+
+    Raises Unavailable when a file cannot be read or written; then there is no verdict.
+    """
+    workspace.validation_verdict.unlink(missing_ok=True)
+    try:
+        return _judge_pinned(workspace, params)
+    except io_errors() as error:
+        raise Unavailable(
+            f"could not judge the snapshot: {getattr(error, 'strerror', None) or type(error).__name__}",
+            expected="room and leave to write in the workspace, in the home folder and for temporary files",
+            next_step="make room, and run the validate stage again",
+        ) from None
+
+
+def _judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
     manifest = load(SnapshotManifest, workspace.snapshot_manifest)
     contract = load_contract(manifest.dataset, workspace.expectations)
     require_sound_rules(manifest.dataset, workspace.expectations)

@@ -42,10 +42,10 @@ def repeated_in(values: "pd.Series") -> int:
 
 
 class Seen:
-    """The hashes of some columns, month by month, as files in `folder`."""
+    """The hashes of some columns, month by month, as files in `folder`; about `at_once` of them are held at a time."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, at_once: int = _AT_ONCE) -> None:
+        self._folder, self._at_once = folder, at_once
         self._files: dict[str, list[Path]] = {}
 
     def add(self, column: str, hashes: "NDArray[np.uint64]") -> None:
@@ -63,17 +63,17 @@ class Seen:
         import numpy as np
 
         months = [np.load(path, mmap_mode="r") for path in self._files.get(column, [])]
-        return sum(_repeated(_sorted(part)) for part in _ranges(months))
+        return sum(_repeated(_sorted(part)) for part in _ranges(months, self._at_once))
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _ranges(months: "Sequence[NDArray[np.uint64]]") -> "Iterator[NDArray[np.uint64]]":
+def _ranges(months: "Sequence[NDArray[np.uint64]]", at_once: int) -> "Iterator[NDArray[np.uint64]]":
     """Yield all hashes, one range of their first half after another."""
     import numpy as np
 
-    parts = max(1, math.ceil(sum(len(month) for month in months) / _AT_ONCE))
+    parts = max(1, math.ceil(sum(len(month) for month in months) / at_once))
     edges = [np.uint64((2**64 - 1) * part // parts) for part in range(1, parts)]
     cuts = [[0, *np.searchsorted(month[:, 0], edges), len(month)] for month in months]
     for part in range(parts):

@@ -41,8 +41,8 @@ def test_unknown_key_of_a_nested_section_names_that_sections_keys(tmp_path: Path
     [
         ("required_approvals: 2", "required_approvals: 0", r"`governance\.required_approvals` does not fit"),
         ("dropout: 0.2", "dropout: high", r"`training\.keras_tabular\.dropout` does not fit"),
-        ("families: [keras_tabular]", "families: [oracle]", r"`training\.families\.0` does not fit"),
-        ("families: [keras_tabular]", "families: [keras_tabular", r"not valid YAML"),
+        ("families: [blend]", "families: [oracle]", r"`training\.families\.0` does not fit"),
+        ("families: [blend]", "families: [blend", r"not valid YAML"),
         ("  seed: 7\n", "", r"`training\.seed` is missing"),
     ],
 )

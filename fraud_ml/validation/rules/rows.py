@@ -159,7 +159,7 @@ def _of_text(contract: Contract, declared: Mapping[str, frozenset[str]]) -> Iter
     for column in contract.columns:
         if column.kind is not Kind.CATEGORY:
             continue
-        known = {*declared.get(column.name, ())}
+        known = {*declared.get(column.name, ()), *column.nothing}
         if column.role is Role.LABEL:
             known |= {*contract.label.positive, *contract.label.negative}
         if contract.erasure and column.name in contract.erasure.mentions:

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fraud_ml.models.calibrate import SLOPES, fit_platt
+from fraud_ml.models.calibrate import SLOPES, fit_platt, move_level
+from fraud_ml.models.family import Calibration
 
 
 def drawn(slope: float, intercept: float, rows: int = 20_000) -> tuple[np.ndarray, np.ndarray]:
@@ -39,3 +40,10 @@ def test_equal_scores_and_a_perfect_separation_stay_finite(logits: np.ndarray) -
     found = fit_platt(logits, np.r_[np.zeros(50), np.ones(50)].astype(np.int8))
     assert np.isfinite([found.slope, found.intercept]).all()
     assert SLOPES[0] <= found.slope <= SLOPES[1]
+
+
+def test_the_moved_level_is_the_share_of_frauds_and_the_slope_stays() -> None:
+    logits, labels = drawn(0.7, -0.5)
+    moved = move_level(Calibration(slope=1.3, intercept=2.0), logits, labels)
+    assert moved.slope == 1.3
+    assert (1 / (1 + np.exp(-(1.3 * logits + moved.intercept)))).mean() == pytest.approx(labels.mean(), abs=1e-6)

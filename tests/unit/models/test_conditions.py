@@ -59,8 +59,14 @@ def test_answers_are_the_claims_own() -> None:
     np.testing.assert_array_equal(answers, np.stack(expected, axis=1))
 
 
-def test_a_number_has_no_more_thresholds_than_bins_and_they_are_training_values() -> None:
-    frame = pd.concat([FRAME] * 5, ignore_index=True).assign(age_years=np.arange(200.0))
+def test_thresholds_part_a_number_evenly_and_far_out_and_are_training_values() -> None:
+    frame = pd.concat([FRAME] * 25, ignore_index=True).assign(age_years=np.arange(1000.0))
     thresholds = asked(frame, bins=7)[2].thresholds
-    assert len(thresholds) == 7
-    assert set(thresholds.tolist()) <= set(range(199))
+    even = [124.0, 249.0, 374.0, 499.0, 624.0, 749.0, 874.0]
+    assert sorted(set(thresholds.tolist()) - set(even)) == [0.0, 2.0, 9.0, 989.0, 996.0, 998.0]
+    assert set(even) <= set(thresholds.tolist())
+
+
+def test_a_number_of_few_values_is_parted_between_all_of_them() -> None:
+    frame = pd.concat([FRAME] * 25, ignore_index=True).assign(age_years=np.r_[np.zeros(996), 1.0, 2.0, 3.0, 4.0])
+    assert asked(frame, bins=4)[2].thresholds.tolist() == [0.0, 1.0, 2.0, 3.0]

@@ -130,3 +130,16 @@ def test_a_tree_asks_its_drawn_columns_only() -> None:
     said, labels = claims()
     for tree in grow(said, labels, column_share=0.2, trees=20, depth=3).trees().asked[0]:
         assert len(set(tree.tolist()) - {5}) <= 1
+
+
+def test_going_on_from_grown_trees_ends_where_growing_through_ends() -> None:
+    said, labels = claims()
+    drawn = {"members": 2, "row_share": 0.7, "column_share": 0.6}
+    through = grow(said, labels, trees=8, **drawn)
+    other = grow(said, labels, trees=0, **drawn)
+    other.go_on_from(through.trees().first(5))
+    for _ in range(3):
+        other.grow()
+    np.testing.assert_array_equal(other.margins.numpy(), through.margins.numpy())
+    np.testing.assert_array_equal(other.trees().asked, through.trees().asked)
+    np.testing.assert_array_equal(other.trees().leaves, through.trees().leaves)

@@ -1,5 +1,6 @@
 """TFDV's worker answers, or its silence stops the snapshot."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,11 +12,12 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from pyarrow import parquet
 
 from fraud_ml.artifacts import Outcome
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import PROJECT
-from fraud_ml.validation.describing import add_descriptions, describe_chunk
+from fraud_ml.validation.describing import add_descriptions, as_arrived, as_told, describe_chunk
 from fraud_ml.validation.partition import columns_with_domain
 from fraud_ml.validation.profiling import chunk_of, profile_chunk
 from fraud_ml.validation.statistics import Worker
@@ -180,3 +182,47 @@ def test_a_schema_that_is_none_is_refused_by_line(ask, make_claims, tfdv_python,
     (tmp_path / "schema.pbtxt").write_text('feature {\n  name: "region"\n  typo: BYTES\n}\n')
     with pytest.raises(BadInput, match=r"schema\.pbtxt:3: not a TFDV schema"):
         ask(make_claims(), tfdv_python, schema=tmp_path / "schema.pbtxt")
+
+
+@pytest.mark.slow
+def test_tfdv_finds_the_same_in_our_figures_as_in_statistics_of_its_own(make_claims, motor, tfdv_python, tmp_path):
+    """On clean and on broken claims, under the real schema with further domains, and for each kind of anomaly."""
+    schema = tmp_path / "schema.pbtxt"
+    bounds = "".join(
+        f'feature {{ name: "{name}" type: FLOAT float_domain {{ min: {least} max: {most} }} }}\n'
+        for name, least, most in (("witnesses", 0, 2), ("past_claims", 0, 1))
+    )
+    content = (PROJECT / "expectations" / "motor" / "schema.pbtxt").read_text(encoding="utf-8")
+    kept = [part for part in content.split("\nfeature {") if '"witnesses"' not in part and '"past_claims"' not in part]
+    schema.write_text("\nfeature {".join(kept) + "\n" + bounds, encoding="utf-8")
+    number = np.arange(400)
+    broken = [
+        {},
+        {"region": ["moon"] * 3 + ["north"] * 397},  # within the tolerated mass
+        {"region": ["moon"] * 5 + ["north"] * 395},
+        {"cover": [f"cover {n % 650}" for n in number] * 2 + ["partial"] * 400, "rows": 1_200},
+        {"sex": pd.Series(["male"] * 395 + [None] * 5), "currency": None},
+        {"witnesses": "two", "claim_amount_eur": np.nan, "event": 3.0, "accident_date": "soon"},
+        {"witnesses": [3.0] + [1.0] * 399, "past_claims": [-1.0] + [0.0] * 399, "paid_eur": np.inf},
+        {"fault": "", "sales_channel": "\u00fc\u2028\x00"},
+    ]
+    figures, files = [], []
+    for place, columns in enumerate(broken):
+        claims = make_claims(columns.pop("rows", 400), **columns)
+        if place == 7:
+            claims = claims.drop(columns="address_change")
+        figures.append(as_told(described(claims, motor, schema)))
+        files.append(tmp_path / f"{place}.parquet")
+        parquet.write_table(as_arrived(claims, motor), files[-1])
+    (tmp_path / "figures.json").write_text(json.dumps(figures), encoding="utf-8")
+    program = PROJECT / "tests" / "unit" / "validation" / "anomalies_by_tfdv.py"
+    worker = PROJECT / "fraud_ml" / "validation" / "tfdv_worker.py"
+    command = [tfdv_python, program, worker, schema, ",".join(map(str, files)), tmp_path / "figures.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    pairs = json.loads(done.stdout)
+    assert [ours for _, ours in pairs] == [theirs for theirs, _ in pairs]
+    assert pairs[0] == pairs[1] == [[], []]
+    assert all(theirs for theirs, _ in pairs[2:])
+    kinds = {one["kind"] for theirs, _ in pairs for one in theirs}
+    assert kinds >= {"ENUM_TYPE_UNEXPECTED_STRING_VALUES", "FLOAT_TYPE_BIG_FLOAT", "FLOAT_TYPE_SMALL_FLOAT"}

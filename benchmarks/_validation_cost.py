@@ -1,0 +1,222 @@
+"""What the whole verdict costs: seconds and memory of processes of their own, on bulk claims that lie folded by month.
+
+The claims are those of `_claim_rows`: motor's 35 columns, three years, nobody to erase. Each is laid out as folding
+leaves it; tomorrow's fold is the same but for the rows of one recorded day.
+"""
+
+# ruff: noqa: S608 - names are quoted, and paths are our own
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks._claim_rows import rows_by_recorded_month
+from benchmarks.harness import Figure, Figures
+from fraud_ml.artifacts import FoldManifest, SnapshotManifest, Workspace, file_digest, load, save
+from fraud_ml.contract import Contract, load_contract
+from fraud_ml.data.duck import connect, quoted, scan, text
+from fraud_ml.data.fold import fold
+from fraud_ml.data.fold_cache import FoldCache
+from fraud_ml.data.parquet import to_parquet
+from fraud_ml.data.subject_keys import SnapshotKeys
+from fraud_ml.data.tables import log_columns, log_schema
+from fraud_ml.params import load_params
+from fraud_ml.settings import PROJECT, Settings
+
+CLAIMS, QUICK_CLAIMS = 10_000_000, 100_000
+PEER_CLAIMS = 1_000_000  # that pandas holds as one frame
+FIRST, NEXT = date(2025, 12, 17), date(2025, 12, 18)
+RULES = PROJECT / "expectations" / "motor"
+
+
+def costs(*, quick: bool) -> Figures:
+    """Measure in a temporary folder, which is gone afterwards."""
+    claims = QUICK_CLAIMS if quick else CLAIMS
+    home = Path(tempfile.mkdtemp(prefix="fraud-ml-bench."))
+    try:
+        _lay_out(home / "all", claims, (FIRST, NEXT))
+        first = _alone("judge", home / "all" / f"{FIRST}", home / "cache")
+        again = _alone("judge", home / "all" / f"{NEXT}", home / "cache")
+        scanned = _alone("scan", home / "all" / f"{FIRST}")
+        shutil.rmtree(home / "all")
+        _lay_out(home / "peer", min(claims, PEER_CLAIMS), (FIRST,))
+        part = home / "peer" / f"{FIRST}"
+        turns = [(_alone("judge", part), _alone("plain", part)) for _ in range(1 if quick else 3)]
+        empty = [_empty(home / "empty") for _ in range(1 if quick else 3)]
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    rows = first["rows"]
+    return {
+        "rows_per_s": Figure(round(rows / first["seconds"]), "rows/s", note=f"{rows:,} claims of 35 columns"),
+        "over_gx_pandas": Figure.median_of(
+            [plain["seconds"] / ours["seconds"] for ours, plain in turns],
+            "ratio",
+            peer="Great Expectations on one pandas frame, the same suite and nothing else",
+            note=f"{turns[0][0]['rows']:,} claims",
+        ),
+        "peak_gib": Figure(round(max(first["peak_gib"], again["peak_gib"]), 2), "GiB", note="resident, one process"),
+        "next_day_over_full": Figure(
+            round(again["seconds"] / first["seconds"], 3),
+            "ratio",
+            peer=f"the first: {first['seconds']:.1f} s",
+            note=f"{again['judged']} of {again['months']} months had changed",
+        ),
+        "empty_reject_s": Figure.median_of(empty, "s", note="`fraud-ml validate`, the whole process"),
+        "over_scan_limit": Figure(
+            round(scanned["seconds"] / first["seconds"], 4), "ratio", peer="DuckDB reading the same Parquet once"
+        ),
+    }
+
+
+# --- the claims -----------------------------------------------------------------------------------------------------
+
+
+def _contract() -> Contract:
+    """Return motor's contract without `erasure`; whom it calls nobody stays no placeholder."""
+    contract = load_contract("motor", PROJECT / "expectations")
+    nobody = {} if contract.erasure is None else {n: m.nobody for n, m in contract.erasure.mentions.items()}
+    columns = tuple(column.model_copy(update={"nothing": nobody.get(column.name, ())}) for column in contract.columns)
+    return contract.model_copy(update={"erasure": None, "columns": columns})
+
+
+def _lay_out(home: Path, claims: int, days: tuple[date, ...]) -> None:
+    """Fold the claims as known on each of the days, a folder each."""
+    contract = _contract()
+    (home / "rows").mkdir(parents=True)
+    cache = FoldCache(home / "fold-cache")
+    for month, rows in rows_by_recorded_month(claims, contract, home / "rows"):
+        (home / "log").mkdir(exist_ok=True)
+        (home / "log" / f"{month}.parquet").write_bytes(to_parquet(rows))
+    last = home / "log" / f"{days[0]:%Y-%m}.parquet"
+    later = last.with_suffix(".later")
+    last.rename(later)
+    for file in (home / "log").glob("*.parquet"):  # of months after the day
+        if file.stem > later.stem:
+            file.unlink()
+    for day in days:
+        with connect(files=True) as duck:
+            known = f"{scan([later])} WHERE recorded_at < TIMESTAMP '{day}' + INTERVAL 1 DAY"
+            duck.execute(f"COPY ({known}) TO {text(str(last))} (FORMAT parquet)")
+        files = {f"log/{file.name}": file_digest(file) for file in sorted((home / "log").glob("*.parquet"))}
+        manifest = SnapshotManifest("motor", day.isoformat(), "", 0, files, ())
+        folded = fold(home, manifest, contract, home / f"{day}", cache=cache).manifest
+        save(folded, home / f"{day}.json")
+
+
+# --- processes of their own -----------------------------------------------------------------------------------------
+
+
+def _alone(act: str, *places: Path) -> Any:
+    told = subprocess.run(
+        [sys.executable, "-m", "benchmarks._validation_cost", act, *map(str, places)],
+        cwd=PROJECT,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(told.stdout)
+    print(f"{act} {places[0].name}: {found}", file=sys.stderr, flush=True)
+    return found
+
+
+def _measured(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    begin = time.perf_counter()
+    told = act()
+    status = Path("/proc/self/status").read_text()
+    kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return {**told, "seconds": time.perf_counter() - begin, "peak_gib": int(kib) / 2**20}
+
+
+def _judge(folder: Path, cache: Path | None) -> dict[str, Any]:
+    """Judge the fold: the whole verdict with its report, TFDV and Data Docs, imports included."""
+    from fraud_ml.validation.months import table_of_fold
+    from fraud_ml.validation.partial_cache import PartialCache
+    from fraud_ml.validation.quarantine import write_quarantine
+    from fraud_ml.validation.report import write_report
+    from fraud_ml.validation.verdict import judge_table
+
+    contract, manifest = _contract(), load(FoldManifest, folder.with_suffix(".json"))
+    kept = PartialCache(cache) if cache else None
+    before = len(list(cache.rglob("*.json"))) if cache else 0
+    report = folder.with_name("report")
+    judgement = judge_table(
+        table_of_fold(folder, manifest, contract, SnapshotKeys("", {}), rules=RULES, cache=kept),
+        contract,
+        load_params(PROJECT / "params.yaml").validation,
+        rules=RULES,
+        as_of=date.fromisoformat(manifest.as_of),
+        subject_digest="",
+        tfdv_python=Settings.load().tfdv_python,
+        data_docs=report / "data_docs",
+    )
+    write_report(report, judgement, title=contract.title, dataset="motor", as_of=manifest.as_of)
+    write_quarantine(judgement.set_aside, report / "quarantine.parquet")
+    judged = len(list(cache.rglob("*.json"))) - before if cache else len(manifest.files)
+    return {"rows": judgement.verdict.rows, "judged": judged, "months": len(manifest.files)}
+
+
+def _plain(folder: Path) -> dict[str, Any]:
+    """Let Great Expectations validate the suite on all claims as one pandas frame, read from the same Parquet."""
+    import great_expectations as gx
+    import pandas as pd
+
+    claims = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))], ignore_index=True)
+    content = json.loads((RULES / "suite.json").read_text(encoding="utf-8"))
+    context = gx.get_context(mode="ephemeral")
+    asset = context.data_sources.add_pandas("snapshot").add_dataframe_asset("claims")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": claims})
+    suite = context.suites.add(gx.ExpectationSuite(name="motor", expectations=content["expectations"]))
+    return {"rows": len(claims), "results": len(batch.validate(suite, result_format="BASIC").results)}
+
+
+def _scan(folder: Path) -> dict[str, Any]:
+    files = sorted(folder.glob("*.parquet"))
+    with connect(files=True) as duck:
+        columns = ", ".join(f"max({quoted(name)})" for name in log_columns(_contract()))
+        duck.execute(f"SELECT {columns} FROM ({scan(files)})").fetchall()
+    return {}
+
+
+def _empty(root: Path) -> float:
+    """Return the seconds of `fraud-ml validate` on a pinned snapshot without a row."""
+    shutil.rmtree(root, ignore_errors=True)
+    workspace = Workspace(root)
+    shutil.copytree(PROJECT / "expectations", workspace.expectations)
+    shutil.copy(PROJECT / "params.yaml", workspace.params)
+    contract = load_contract("carclaims", workspace.expectations)
+    path = workspace.snapshot / "log" / "1994-01-01.parquet"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(to_parquet(log_schema(contract).empty_table()))
+    name = path.relative_to(workspace.snapshot).as_posix()
+    manifest = SnapshotManifest("carclaims", "1994-01-01", "", 0, {name: file_digest(path)}, ())
+    save(replace(manifest, digest=manifest.content_digest()), workspace.snapshot_manifest)
+    begin = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "fraud_ml", "validate"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(PROJECT), "FRAUD_ML_HOME": str(root / "home")},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.perf_counter() - begin
+
+
+def _main(act: str, folder: Path, cache: Path | None = None) -> dict[str, Any]:
+    acts: dict[str, Callable[[], dict[str, Any]]] = {
+        "judge": lambda: _judge(folder, cache),
+        "plain": lambda: _plain(folder),
+        "scan": lambda: _scan(folder),
+    }
+    return _measured(acts[act])
+
+
+if __name__ == "__main__":
+    print(json.dumps(_main(sys.argv[1], *map(Path, sys.argv[2:]))))
