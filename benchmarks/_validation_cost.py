@@ -80,10 +80,15 @@ def costs(*, quick: bool) -> Figures:
 
 
 def _contract() -> Contract:
-    """Return motor's contract without `erasure`; whom it calls nobody stays no placeholder."""
+    """Return motor's contract without `erasure`; what that said of columns with several people still holds."""
     contract = load_contract("motor", PROJECT / "expectations")
-    nobody = {} if contract.erasure is None else {n: m.nobody for n, m in contract.erasure.mentions.items()}
-    columns = tuple(column.model_copy(update={"nothing": nobody.get(column.name, ())}) for column in contract.columns)
+    lists = {} if contract.erasure is None else contract.erasure.mentions
+    columns = tuple(
+        column.model_copy(update={"nothing": lists[column.name].nobody, "joined_by": lists[column.name].joined_by})
+        if column.name in lists
+        else column
+        for column in contract.columns
+    )
     return contract.model_copy(update={"erasure": None, "columns": columns})
 
 

@@ -44,6 +44,7 @@ class Column(Document):
     role: Role
     missing: tuple[str, ...] = ()  # source spellings that mean "not known", beside the empty cell
     nothing: tuple[str, ...] = ()  # words that rightly say that there is none: they are values, and no placeholders
+    joined_by: str = ""  # what stands between several values in one cell, where a cell may hold several
     personal: bool = False  # a claimant's personal datum
     about: str = ""
     title: str = ""  # what people call it, where its name does not say so

@@ -21,9 +21,9 @@ def expectations_of_sealed_motor(folder: Path, *, sealed: bool = True) -> Path:
     path = folder / "motor" / "contract.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     content.pop("erasure", None)
-    for column in content["columns"] if not sealed else ():  # `nobody` is gone with `erasure`
+    for column in content["columns"] if not sealed else ():  # `nobody` and `joined_by` are gone with `erasure`
         if column["name"] == "witness_ids":
-            column["nothing"] = ERASURE["mentions"]["witness_ids"]["nobody"]
+            column |= {"nothing": ERASURE["mentions"]["witness_ids"]["nobody"], "joined_by": "+"}
     path.write_text(yaml.safe_dump({**content, **({"erasure": ERASURE} if sealed else {})}), encoding="utf-8")
     return folder
 

@@ -39,7 +39,8 @@ def other_length(evidence: Evidence) -> Iterator[Broken]:
     Not where the suite lists the values: those are judged as they are.
     """
     erasure = evidence.contract.erasure
-    lists = {*erasure.mentions} if erasure else set()  # of several people: as long as they are many
+    lists = {column.name for column in evidence.contract.columns if column.joined_by}  # as long as they are many
+    lists |= {*erasure.mentions} if erasure else set()
     for column in evidence.contract.columns:
         is_told_by_length = column.kind is Kind.CATEGORY and column.role in (Role.KEY, Role.CONTEXT, Role.FEATURE)
         profile = evidence.whole.columns.get(column.name)

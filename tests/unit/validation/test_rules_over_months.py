@@ -35,11 +35,12 @@ def claims(make_claims):
     frame["accident_date"] += pd.to_timedelta(draw.integers(0, 3_600, ROWS), unit="s")
     frame["event_time"] = frame["accident_date"]
     frame[["reported_date", "recorded_at"]] += pd.Timedelta(days=1)
-    frame["claim_amount_eur"] = frame["claim_amount"].round(2)
     for name, words in (("cover", ["liability", "partial"]), ("sales_channel", ["agent", "online"])):
         frame[name] = np.array(words)[draw.integers(0, 2, ROWS)]
     for name, words in (("accident_kind", ["glass", "fire"]), ("fault", ["own", "none"])):
         frame[name] = np.array(words)[draw.integers(0, 2, ROWS)]
+    frame["claim_amount"] *= np.where(frame["accident_kind"] == "fire", 8.0, 1.0)
+    frame["claim_amount_eur"] = frame["claim_amount"].round(2)
     frame["address_change"] = np.array(["none", "over_1_year"])[draw.integers(0, 2, ROWS)]
     return (
         frame.sample(frac=1, random_state=5).assign(claim_id=[f"M-{n:06d}" for n in range(ROWS)]).reset_index(drop=True)
@@ -144,7 +145,11 @@ FAULTS = (
         ),
     ),
     Fault("DATA162", None, again_as_another),
-    Fault("DATA181", "claim_amount_eur, claim_amount", setting("claim_amount", lambda v: v.sample(frac=1).to_numpy())),
+    Fault(
+        "DATA181",
+        "claim_amount_eur, accident_kind",
+        setting("accident_kind", lambda v: v.sample(frac=1, random_state=3).to_numpy()),
+    ),
 )
 
 
@@ -282,8 +287,10 @@ def test_text_that_nobody_meant_sets_its_row_aside(motor, make_claims, code, tex
 def test_a_spelling_that_is_declared_is_no_placeholder(motor, make_claims):
     claims = make_claims(40)
     claims.loc[7, "region"] = "unknown"
+    undeclared = profile_months(claims, motor, row_rules(motor, {}))
+    assert undeclared.rows["DATA113 region"] == (7,)
     rules = row_rules(motor, {"region": frozenset({"north", "south", "unknown"})})
-    assert not profile_months(claims, motor, rules).rows
+    assert "DATA113 region" not in profile_months(claims, motor, rules).rows
 
 
 @pytest.mark.parametrize(
