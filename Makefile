@@ -35,8 +35,7 @@ format: env ## Format the code
 	ruff format .
 	ruff check --fix .
 
-COMPILE := .bootstrap/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url \
-  --no-emit-find-links --no-header
+COMPILE := .bootstrap/bin/uv pip compile -q --python-version 3.11 --generate-hashes --no-header
 lock: env ## Resolve the dependencies again
 	@$(COMPILE) requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(COMPILE) pyproject.toml -o requirements/main.txt

@@ -36,7 +36,7 @@ def run_scorer(settings: Settings, *, host: str, port: int, name: str) -> None:
         def obey() -> None:
             try:
                 deployer.run(stop)
-            except Exception:
+            except Exception:  # whatever it was: a scorer that no longer obeys must not go on serving
                 _log.exception("the deployer broke; the scorer ends, so that whoever keeps it starts it again")
                 failed.set()
                 server.should_exit = True

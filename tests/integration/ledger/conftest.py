@@ -1,6 +1,5 @@
 """A ledger of its own for each test, and candidates and people to fill it with."""
 
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from fraud_ml.artifacts import Candidate, Decision, ModelManifest, Verdict, dige
 from fraud_ml.governance.approvals import approve, make_key
 from fraud_ml.ledger import Entry, EntryKind, Ledger
 from fraud_ml.settings import Settings
+from tests.empty_ledger import empty_ledger
 
 Register = Callable[..., str]
 Registration = Callable[..., dict]
@@ -19,21 +19,11 @@ Registration = Callable[..., dict]
 @pytest.fixture
 def place(postgres_settings: Settings, tmp_path: Path) -> Settings:
     """Settings of a place with an empty ledger in a new database."""
-    from sqlalchemy import create_engine, make_url, text
-
-    server = make_url(postgres_settings.ledger_url)
-    name = f"ledger_{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
-    url = server.set(database=name).render_as_string(hide_password=False)
-    Ledger(url).migrate()
     return Settings(
         home=tmp_path,
         values={
             **postgres_settings.values,
-            "FRAUD_ML_LEDGER_URL": url,
+            "FRAUD_ML_LEDGER_URL": empty_ledger(postgres_settings),
             "FRAUD_ML_APPROVERS": str(tmp_path / "approvers.json"),
         },
     )

@@ -72,7 +72,6 @@ def test_a_killed_worker_is_undecided_and_the_rerun_is_as_if_nothing_had_been(tm
     assert quarantine == workspace.quarantine.read_bytes()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of files as a full disk does")
 @pytest.mark.parametrize("most_bytes", [1_000, 150_000])
 def test_a_full_disk_is_unavailable_and_the_rerun_is_as_if_nothing_had_been(tmp_path, file, program, judge, most_bytes):
     """The fold does not fit, or the report does not."""

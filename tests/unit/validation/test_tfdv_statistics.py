@@ -108,7 +108,6 @@ def test_leaving_the_context_ends_the_worker(motor_rules, interpreter):
     assert not started.is_running()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux to end the worker with its parent")
 def test_the_worker_does_not_outlive_a_killed_run(motor_rules):
     """The real worker waits for claims on its pipe, here forever; its parent is killed without a chance to clean up."""
     program = (
