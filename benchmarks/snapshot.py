@@ -9,8 +9,9 @@ written into an S3 server of its own. The days are two in the middle of a month;
 - `peak_gib`: the larger of the peaks of freezing, pinning and folding, in a process of its own.
 - `next_day_over_first`: freeze, pin and fold of the next day against the same of the first, which finds nothing.
 - `new_bytes_over_changed_bytes`: what the snapshot cache grows by, against the Parquet of that day's rows.
-- `backfill_over_work`: 36 monthly dates, newest first, each frozen by a process of its own, two at a time as Airflow
-  runs them, against the seconds of the same freezes one after another in one process; on a tenth of the claims.
+- `backfill_over_work`: 36 monthly dates, oldest first, each frozen by the command that Airflow runs, two at a time as
+  Airflow does, against the seconds of the same freezes, newest first, one after another in one process that has
+  imported everything; on a tenth of the claims.
 - `replay_identical`: 1 when all 36 snapshots and the last one's fold are byte-equal in both, whose orders differ.
 """
 
@@ -46,6 +47,7 @@ from fraud_ml.settings import PROJECT, Settings
 CLAIMS, QUICK_CLAIMS = 10_000_000, 200_000
 PANDAS_ROWS = 1_500_000
 FIRST, NEXT = date(2025, 12, 17), date(2025, 12, 18)
+_FREEZE = ("fraud_ml", "snapshot", "freeze", "motor", "--json")  # a module, and its arguments but the date
 MONTH_ENDS = [date(2023 + n // 12, n % 12 + 1, monthrange(2023 + n // 12, n % 12 + 1)[1]) for n in range(36)]
 
 
@@ -152,15 +154,19 @@ class Cost:
 
 def _alone(settings: Settings, *arguments: str) -> Any:
     """Run this module as a process in that place, and return what it says."""
+    return json.loads(_process(settings, "benchmarks.snapshot", *arguments))
+
+
+def _process(settings: Settings, *module_and_arguments: str) -> bytes:
     values = {name: value for name, value in settings.values.items() if name.startswith(("AWS_", "FRAUD_ML_"))}
     told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.snapshot", *arguments],
+        [sys.executable, "-m", *module_and_arguments],
         cwd=PROJECT,
         env={**os.environ, **values, "PYTHONPATH": str(PROJECT)},
         stdout=subprocess.PIPE,
         check=True,
     )
-    return json.loads(told.stdout)
+    return told.stdout
 
 
 def _main(act: str, days: list[date]) -> Any:
@@ -252,10 +258,10 @@ def _backfill(settings: Settings, contract: Contract, home: Path) -> tuple[float
     """Return the seconds of 36 freezes two at a time, those of the freezes alone, and whether both gave the same."""
     days = [day.isoformat() for day in MONTH_ENDS]
     with _another_home(settings, home / "one-by-one") as alone, _another_home(settings, home / "two-by-two") as crowd:
-        work = float(_alone(alone, "freeze", *days))
+        work = float(_alone(alone, "freeze", *reversed(days)))
         begin = time.perf_counter()
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda day: _alone(crowd, "freeze", day), reversed(days)))
+            list(pool.map(lambda day: _process(crowd, *_FREEZE, day), days))
         seconds = time.perf_counter() - begin
         _say(f"backfill {seconds:.1f} s of {work:.1f} s of work")
         return seconds, work, _told(alone, contract, days) == _told(crowd, contract, days)

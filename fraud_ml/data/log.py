@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,11 @@ class ClaimLog:
         self._contract = contract
         self._root = f"{settings.claims_url.rstrip('/')}/{contract.dataset}"
         self._read: dict[str, BatchManifest] = {}  # a manifest never changes
-        self._ring = KeyRing(settings, contract.dataset) if contract.erasure else None
+        self._settings = settings
+
+    @cached_property
+    def _ring(self) -> KeyRing | None:
+        return KeyRing(self._settings, self._contract.dataset) if self._contract.erasure else None
 
     def object_url(self, batch: str, day: str) -> str:
         return f"{self._root}/log/recorded_day={day}/{batch}.parquet"
