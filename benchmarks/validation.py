@@ -3,7 +3,7 @@
 The corpus (benchmarks/corpus) breaks deliveries of three data sets (public car claims, public card transactions, the
 simulated motor insurer) by families of faults, each in several severities down to a single row where a careful person
 would still want to know. Each delivery goes through landing, fold and verdict, TFDV left out. Rules and limits were
-tuned on the scenes of other seeds (101, 102) than those measured here (203, 204): other quarters, other customers,
+tuned on the scenes of other seeds (101, 102) than those measured here (303, 304): other quarters, other customers,
 another insurer.
 
 - `corpus_total`, `corpus_caught`: broken snapshots, and those refused at landing, found tampered with, rejected, or
