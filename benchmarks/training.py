@@ -38,7 +38,7 @@ from fraud_ml.params import KerasTabularParams, TrainingParams, load_params
 from fraud_ml.settings import PROJECT
 from fraud_ml.training.learn import learn
 
-SIMULATED, QUICK_SIMULATED = 60_000, 12_000
+SIMULATED, QUICK_SIMULATED = 60_000, 20_000
 SIZES, QUICK_SIZES = (100_000, 300_000, 1_000_000, 3_000_000), (5_000, 20_000)
 RUNS, QUICK_RUNS = 10, 2
 PEER_ROWS, QUICK_PEER_ROWS = 30_000, 2_000
