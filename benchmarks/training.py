@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -172,4 +173,5 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"digest": _digest, "fit": _fit, "turns": _turns}[sys.argv[1]](*map(int, sys.argv[2:]))))
+    ACTS: dict[str, Callable[..., dict[str, Any]]] = {"digest": _digest, "fit": _fit, "turns": _turns}
+    print(json.dumps(ACTS[sys.argv[1]](*map(int, sys.argv[2:]))))
