@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fraud_ml.artifacts import digest_of, file_digest, load, save
+from fraud_ml.data.kept_months import record_of, trim
 from fraud_ml.errors import FraudMLError, Tampered
 
 MOST_BYTES = 8 * 2**30
@@ -44,7 +45,7 @@ class FoldCache:
 
     def take(self, inputs: str, target: Path) -> int | None:
         """Copy the month to `target` and return its claims; None, and no file, unless its bytes are those kept."""
-        record = self._record(inputs)
+        record = record_of(self.folder, inputs)
         try:
             kept = load(Kept, record)
             if kept.is_intact and kept.inputs == inputs:
@@ -59,7 +60,7 @@ class FoldCache:
 
     def keep(self, inputs: str, folded: Path, claims: int) -> None:
         """Copy a folded month into the cache, where there is room and leave to write."""
-        record = self._record(inputs)
+        record = record_of(self.folder, inputs)
         partial = record.with_name(f".{inputs}.{os.getpid()}")
         try:
             record.parent.mkdir(parents=True, exist_ok=True)
@@ -72,18 +73,7 @@ class FoldCache:
 
     def trim(self) -> None:
         """Remove the months that were not used for longest until `most_bytes` hold the rest."""
-        aged = []
-        for record in self.folder.glob("*/*.json"):
-            try:
-                aged.append((record.stat().st_mtime_ns, record.with_suffix(".parquet").stat().st_size, record))
-            except OSError:  # another process removes it
-                record.unlink(missing_ok=True)
-        held = 0
-        for _, size, record in sorted(aged, reverse=True):
-            held += size
-            if held > self._most_bytes:
-                record.unlink(missing_ok=True)
-                record.with_suffix(".parquet").unlink(missing_ok=True)
+        trim(self.folder, ".parquet", self._most_bytes)
 
     def verify(self) -> int:
         """Hash every kept month and return how many there are. Raises Tampered naming the file that was changed."""
@@ -100,9 +90,6 @@ class FoldCache:
                 raise _changed(damaged)
             count += 1
         return count
-
-    def _record(self, inputs: str) -> Path:
-        return self.folder / inputs[:2] / f"{inputs}.json"
 
 
 def _changed(path: Path) -> Tampered:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from fraud_ml.artifacts import digest_of, file_digest, load, save
 from fraud_ml.contract import Contract
+from fraud_ml.data.kept_months import record_of, trim
 from fraud_ml.data.subject_keys import SubjectKey, cipher
 from fraud_ml.errors import FraudMLError
 from fraud_ml.validation.partial import Partial, from_bytes, to_bytes
@@ -63,7 +64,7 @@ class PartialCache:
 
         people: everybody's keys where the contract can erase people.
         """
-        record = self._record(inputs)
+        record = record_of(self.folder, inputs)
         try:
             kept = load(Kept, record)
             content = record.with_suffix(".partial").read_bytes()
@@ -82,7 +83,7 @@ class PartialCache:
 
         people: the keys of everybody in the month, by pseudonym, where the contract can erase people.
         """
-        record = self._record(inputs)
+        record = record_of(self.folder, inputs)
         half = record.with_name(f".{inputs}.{os.getpid()}")
         content = to_bytes(partial)
         if people is not None:
@@ -99,19 +100,7 @@ class PartialCache:
 
     def trim(self) -> None:
         """Remove the months that were not used for longest until `most_bytes` hold the rest."""
-        aged = []
-        for record in self.folder.glob("*/*.json"):
-            with suppress(OSError):  # another process removes it
-                aged.append((record.stat().st_mtime_ns, record.with_suffix(".partial").stat().st_size, record))
-        held = 0
-        for _, size, record in sorted(aged, reverse=True):
-            held += size
-            if held > self._most_bytes:
-                record.unlink(missing_ok=True)
-                record.with_suffix(".partial").unlink(missing_ok=True)
-
-    def _record(self, inputs: str) -> Path:
-        return self.folder / inputs[:2] / f"{inputs}.json"
+        trim(self.folder, ".partial", self._most_bytes)
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
