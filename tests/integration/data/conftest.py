@@ -13,14 +13,16 @@ import pandas as pd
 import pytest
 from pyarrow import parquet
 
-from fraud_ml.artifacts import file_digest, save
+from fraud_ml.artifacts import Workspace, file_digest, save
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.data.layout import MANIFEST, lay_out
-from fraud_ml.data.log import ClaimLog
+from fraud_ml.data.log import ClaimLog, land
 from fraud_ml.data.simulator import simulate, write_rows
+from fraud_ml.data.snapshots import Frozen, freeze
 from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
+from tests.frozen_motor import AS_OF, frozen_from
 from tests.sealed_motor import expectations_of_sealed_motor
 
 Command = Callable[..., subprocess.Popen[str]]
@@ -56,6 +58,25 @@ def motor_file(motor_rows: pd.DataFrame, tmp_path: Path) -> Path:
     path = tmp_path / "motor.parquet"
     write_rows(motor_rows, path)
     return path
+
+
+@pytest.fixture
+def frozen(place: Settings, motor: Contract, motor_file: Path) -> Frozen:
+    land(place, motor, motor_file)
+    return freeze(place, motor, AS_OF)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    s3_settings: Settings, motor: Contract, motor_rows: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Frozen:
+    """The version as it is when everything is landed at once and nothing is killed."""
+    return frozen_from([motor_rows], s3_settings, motor, tmp_path_factory.mktemp("undisturbed"))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "run")
 
 
 @pytest.fixture
