@@ -6,6 +6,9 @@ from typing import Any
 Settings = Mapping[str, Any]
 
 TOY = {"units": 32, "epochs": 10, "learning_rate": 0.001}  # taken as tutorials have it
+# What a random split of all years prefers of three settings when it is shown calendar and ids (.597, .606, .646): the
+# finer the trees, the better they learn by heart in which months fraud was recorded.
+LEAKY = {"num_leaves": 31, "n_estimators": 1500, "learning_rate": 0.1, "min_child_samples": 5}
 SETTINGS: dict[str, dict[str, Settings]] = {
     "carclaims": {
         "lightgbm": {"num_leaves": 15, "n_estimators": 300, "learning_rate": 0.03, "colsample_bytree": 0.7},
