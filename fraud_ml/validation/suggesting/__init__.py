@@ -10,6 +10,7 @@ editing.py     the files' text with those limits, everything else byte by byte a
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.partition import Judges
 from fraud_ml.validation.rulebook import check_rules
 from fraud_ml.validation.statistics import SCHEMA_FILE
-from fraud_ml.validation.suggesting.editing import edit_schema, edit_suite
+from fraud_ml.validation.suggesting.editing import edit_schema, edit_suite, text_of
 from fraud_ml.validation.suggesting.limits import ENOUGH_TO_LEARN
 from fraud_ml.validation.suggesting.proposing import propose
 from fraud_ml.validation.suggesting.room import Room
@@ -47,9 +48,8 @@ class Edited:
 
     def diff(self, name: str) -> str:
         """Return a unified diff that `git apply` takes, of the file `name` (from the repository's root)."""
-        lines = unified_diff(
-            self.before.splitlines(keepends=True), self.after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
-        )
+        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (self.before, self.after))
+        lines = unified_diff(before, after, f"a/{name}", f"b/{name}")
         return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
@@ -119,7 +119,7 @@ def suggest(
         )
     proposals = propose(room, severity)
     suite = judges.folder / SUITE_FILE
-    before = suite.read_text(encoding="utf-8")
+    before = text_of(suite)
     changes = {one.rule.index: one.changes for one in proposals if not one.is_new}
     files = [Edited(suite, before, edit_suite(before, changes, [one.content for one in proposals if one.is_new]))]
     schema, of_schema = judges.folder / SCHEMA_FILE, []
@@ -127,7 +127,7 @@ def suggest(
         of_schema = propose_schema(schema, room)
         fractions = {one.column: one.fraction for one in of_schema if one.fraction is not None}
         words = {one.column: one.words for one in of_schema if one.words}
-        files.append(Edited(schema, schema.read_text(encoding="utf-8"), edit_schema(schema, fractions, words)))
+        files.append(Edited(schema, text_of(schema), edit_schema(schema, fractions, words)))
     return Suggestion(
         judges.contract.dataset,
         as_of.isoformat(),
@@ -148,7 +148,7 @@ def write_suggestion(suggestion: Suggestion, rules: Path) -> None:
         folder.mkdir()
         (folder / CONTRACT_FILE).write_bytes((rules / CONTRACT_FILE).read_bytes())
         for one in suggestion.files:
-            (folder / one.path.name).write_text(one.after, encoding="utf-8")
+            (folder / one.path.name).write_bytes(one.after.encode())
         problems = check_rules(suggestion.dataset, Path(scratch))
     if problems:
         first = problems[0]
@@ -161,12 +161,12 @@ def write_suggestion(suggestion: Suggestion, rules: Path) -> None:
             codes=tuple(dict.fromkeys(problem.code for problem in problems)),
         )
     for one in suggestion.files:
-        if one.path.read_text(encoding="utf-8") != one.before:
+        if text_of(one.path) != one.before:
             raise BadInput(f"{one.path} was changed meanwhile", next_step="suggest again")
     halves = []
     for one in suggestion.files:
         half = one.path.with_name(f".{one.path.name}.{os.getpid()}")
-        half.write_text(one.after, encoding="utf-8")
+        half.write_bytes(one.after.encode())
         halves.append((half, one.path))
     for half, path in halves:
         half.replace(path)

@@ -12,7 +12,7 @@ from fraud_ml.validation.rulebook.schema_text import read_text_format
 
 _SPACE = re.compile(r"\s*")
 _FRACTION = re.compile(r"min_fraction\s*:\s*(?P<value>[-+.\w]+)")
-_WORD = re.compile(r'^(?P<indent>[ \t]*)value\s*:\s*"(?:[^"\\\n]|\\.)*"[ \t]*$', re.MULTILINE)
+_WORD = re.compile(r'(?P<lead>\n?[ \t]*)value\s*:\s*"(?:[^"\\\n]|\\.)*"(?P<rest>[ \t]*(?:#[^\n]*)?)')
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,11 @@ class Span:
 
     begin: int
     end: int
+
+
+def text_of(path: Path) -> str:
+    """Return a file's text with its line ends as they are."""
+    return path.read_bytes().decode()
 
 
 def edit_suite(text: str, changes: Mapping[int, Mapping[str, Any]], added: Sequence[Mapping[str, Any]]) -> str:
@@ -46,9 +51,9 @@ def edit_suite(text: str, changes: Mapping[int, Mapping[str, Any]], added: Seque
 def edit_schema(path: Path, fractions: Mapping[str, float], words: Mapping[str, Sequence[str]]) -> str:
     """Return the schema's text with another `min_fraction` of some features, and words added to some domains.
 
-    fractions: by feature; words: by feature, whose domain is a named one. What has no such line stays as it is.
+    fractions, words: by feature. What has no such field stays as it is.
     """
-    content, text = read_text_format(path), path.read_text(encoding="utf-8")
+    content, text = read_text_format(path), text_of(path)
     begins = [0]
     for one in text.split("\n"):
         begins.append(begins[-1] + len(one) + 1)
@@ -56,25 +61,39 @@ def edit_schema(path: Path, fractions: Mapping[str, float], words: Mapping[str, 
     edits: list[tuple[Span, str]] = []
     domains: dict[str, Sequence[str]] = {}
     for feature, line in content.messages("feature"):
-        name, shared = feature.text("name") or "", feature.text("domain")
-        found = _FRACTION.search(text, begins[line - 1], _end(begins, tops, line))
+        steps, shared = feature.message("path"), feature.text("domain")
+        name = feature.text("name") or (steps.text("step") if steps else None) or ""
+        span = Span(begins[line - 1], _end(begins, tops, line))
+        found = _FRACTION.search(text, span.begin, span.end)
         if name in fractions and found:
             edits.append((Span(*found.span("value")), repr(fractions[name])))
         if shared is not None and words.get(name):
             domains[shared] = [*domains.get(shared, ()), *words[name]]
+        elif words.get(name) and feature.message("string_domain"):
+            edits += _more_words(text, span, words[name])
     for domain, at in content.messages("string_domain"):
         new = list(dict.fromkeys(domains.get(domain.text("name") or "", ())))
-        listed = list(_WORD.finditer(text, begins[at - 1], _end(begins, tops, at)))
-        if new and listed:
-            last = listed[-1]
-            told = "".join(f"\n{last['indent']}value: {json.dumps(word, ensure_ascii=False)}" for word in new)
-            edits.append((Span(last.end(), last.end()), told))
+        edits += _more_words(text, Span(begins[at - 1], _end(begins, tops, at)), new)
     for span, new_text in sorted(edits, key=lambda edit: edit[0].begin, reverse=True):
         text = text[: span.begin] + new_text + text[span.end :]
     return text
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
+
+
+def _more_words(text: str, domain: Span, words: Sequence[str]) -> list[tuple[Span, str]]:
+    """Return the edit that adds words behind the last of a domain, each in a line of its own where that one is."""
+    listed = list(_WORD.finditer(text, domain.begin, domain.end))
+    if not words or not listed:
+        return []
+    last = listed[-1]
+    own_line = last["lead"].startswith("\n")
+    place = last.end() if own_line else last.start("rest")
+    lead = last["lead"] if own_line else " "
+    return [
+        (Span(place, place), "".join(f"{lead}value: {json.dumps(word, ensure_ascii=False)}" for word in words)),
+    ]
 
 
 def _edit(text: str, kwargs: Span, members: Mapping[str, Span], name: str, value: Any) -> tuple[Span, str]:

@@ -50,7 +50,7 @@ def try_rules(
 
     with tempfile.TemporaryDirectory(prefix="fraud-ml-suggested-") as scratch:
         path = Path(scratch) / SUITE_FILE
-        path.write_text(suite, encoding="utf-8")
+        path.write_bytes(suite.encode())
         read = read_suite(path, room.contract)
     loaded, rules = load_expectations(read), {rule.code: rule for rule in read.rules}
     found = [_tried(one, rules[one.rule.code], loaded[one.rule.code], room) for one in proposals]

@@ -189,6 +189,42 @@ def test_a_rule_of_each_month_stops_what_was_planted_when_it_is_judged(
     assert "1 of 24 months; 2024-07" in broken.arrived
 
 
+def test_a_rule_of_each_month_is_not_asked_of_a_month_whose_claims_still_arrive(
+    claims: pd.DataFrame, contract: Contract, rules: Path, params: object
+) -> None:
+    from fraud_ml.validation.verdict import judge
+
+    write_suggestion(suggested(claims, contract, rules), rules)
+    claims.loc[(months_of(claims) == "2024-12") & (claims["garage"] == "north"), "garage"] = "south"
+    code = next(
+        rule.code
+        for rule in read_suite(rules / "suite.json", contract).rules
+        if rule.title == "garage is north as often as ever"
+    )
+    for as_of, outcome in ((date(2025, 1, 27), Outcome.PASSED), (date(2025, 1, 28), Outcome.FAILED)):
+        found = judge(claims, contract, params, rules=rules, as_of=as_of, subject_digest="ab" * 32, tfdv_python=None)
+        assert next(one for one in found.verdict.findings if one.code == code).outcome is outcome
+
+
+def test_a_limit_that_the_accepted_claims_break_is_loosened_and_one_that_they_keep_never_is(
+    claims: pd.DataFrame, contract: Contract, rules: Path
+) -> None:
+    suite = json.loads((rules / "suite.json").read_text())
+    too_tight = {"column": "age_years", "mostly": 0.95}  # a tenth of the ages is unknown
+    suite["expectations"].append(expectation("GX102", "expect_column_values_to_not_be_null", too_tight))
+    loose = {"column": "address change", "mostly": 0.899}  # what single months fall below, and all together do not
+    suite["expectations"].append(expectation("GX103", "expect_column_values_to_not_be_null", loose))
+    (rules / "suite.json").write_text(json.dumps(suite))
+    claims["address change"] = np.where(np.arange(len(claims)) % 10, "none", None)
+    found = suggested(claims, contract, rules)
+
+    old, new = rule_of(found, "GX102").changes["mostly"]
+    assert old == 0.95
+    assert 0.7 < new < 0.9
+    assert rule_of(found, "GX102").breaks_snapshot is False
+    assert "GX103" not in {one.rule for one in found.rules}
+
+
 def test_personal_values_and_rare_words_get_into_no_rule(claims: pd.DataFrame, contract: Contract, rules: Path) -> None:
     assert 0 < (claims["garage"] == RARE).sum() < 20
     found = suggested(claims, contract, rules)
