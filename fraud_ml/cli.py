@@ -25,6 +25,7 @@ COMMANDS = {
     "land": "fraud_ml.commands.claims:land",
     "snapshot": "fraud_ml.commands.claims:snapshot",
     "expectations": "fraud_ml.commands.expectations:expectations",
+    "suggest-expectations": "fraud_ml.commands.expectations:suggest_expectations",
     "cohort": "fraud_ml.commands.labels:cohort",
     "leakcheck": "fraud_ml.commands.labels:leakcheck",
     "backfill": "fraud_ml.commands.backfill:backfill",

@@ -66,6 +66,11 @@ def is_counted(rule: Rule) -> bool:
     return not conditional and (rule.type in _OF_ROWS or of_all)
 
 
+def is_of_rows(rule: Rule) -> bool:
+    """Say whether the rule is about how many rows there are."""
+    return rule.type in _ROWS
+
+
 def sets_aside(rule: Rule) -> bool:
     return rule.severity is Severity.QUARANTINE
 

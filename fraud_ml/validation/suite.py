@@ -22,7 +22,11 @@ _NEARLY_ALL = 0.9  # a set that fewer values need to be in is no domain
 
 @dataclass(frozen=True)
 class Rule:
-    """One expectation of a suite. Its code, title, severity and next step stand in the expectation's `meta`."""
+    """One expectation of a suite. Its code, title, severity and next step stand in the expectation's `meta`.
+
+    each_month: it is asked of every event month that is settled, not of all claims at once; of: only of these months of
+    the year (1 to 12), or of all when empty. In `meta`: `"each": "month", "of": [1, 2]`.
+    """
 
     index: int
     code: str
@@ -31,6 +35,8 @@ class Rule:
     next_step: str
     type: str
     kwargs: Mapping[str, Any]
+    each_month: bool = False
+    of: tuple[int, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -44,7 +50,13 @@ class Rule:
         told = ", ".join(f"{key}: {_told(value)}" for key, value in self.kwargs.items() if key not in _SAID_ELSEWHERE)
         mostly = self.kwargs.get("mostly", 1.0)
         share = f" in at least {mostly * 100:g} % of the values" if mostly != 1.0 else ""
-        return self.type + (f" ({told})" if told else "") + share
+        return self.type + (f" ({told})" if told else "") + share + self._months
+
+    @property
+    def _months(self) -> str:
+        if not self.each_month:
+            return ""
+        return f", in each month {', '.join(map(str, self.of))} of the year" if self.of else ", in each month"
 
     def found(self, outcome: Outcome, arrived: str, *, count: int | None = None, share: float | None = None) -> Finding:
         return Finding(
@@ -82,7 +94,9 @@ class Suite:
         listed = [
             rule
             for rule in self.rules
-            if rule.type == "expect_column_values_to_be_in_set" and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL
+            if rule.type == "expect_column_values_to_be_in_set"
+            and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL
+            and not rule.each_month
         ]
         return {
             name: frozenset().union(
@@ -154,7 +168,9 @@ def rule_of(suite: Suite, index: int, contract: Contract) -> Rule:
             problem="RULE005",
         )
     severity = Severity(meta["severity"])
-    rule = Rule(index, code, meta["title"], severity, meta.get("next_step", ""), item["type"], item["kwargs"])
+    each_month, of = _months_of(suite, index, meta)
+    told = meta["title"], severity, meta.get("next_step", "")
+    rule = Rule(index, code, *told, item["type"], item["kwargs"], each_month, of)
     for name in rule.columns:
         if name not in (*contract.names, *SNAPSHOT_TIMES):
             raise suite.refuse(
@@ -174,6 +190,21 @@ def rule_of(suite: Suite, index: int, contract: Contract) -> Rule:
             problem="RULE006",
         )
     return rule
+
+
+def _months_of(suite: Suite, index: int, meta: Mapping[str, Any]) -> tuple[bool, tuple[int, ...]]:
+    """Return whether the rule is asked of each month, and of which months of the year."""
+    each, of = meta.get("each"), meta.get("of", [])
+    numbered = isinstance(of, list) and all(type(one) is int and 1 <= one <= 12 for one in of)
+    if each not in (None, "month") or not numbered or (of and each is None):
+        raise suite.refuse(
+            index,
+            f"{meta['code']} does not say which months it is asked of",
+            expected='"each": "month", and perhaps "of": a list of months of the year, 1 to 12',
+            next_step="correct its meta, or remove both",
+            problem="RULE013",
+        )
+    return each is not None, tuple(of)
 
 
 def repeated_codes(rules: Iterable[Rule]) -> Iterator[tuple[Rule, Rule]]:

@@ -6,9 +6,9 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fraud_ml.artifacts import Finding
+from fraud_ml.artifacts import Finding, Outcome
 from fraud_ml.validation.checks import add_checks, weigh_checks
-from fraud_ml.validation.counting import Count, add_counts, is_counted
+from fraud_ml.validation.counting import Count, add_counts, is_counted, is_of_rows
 from fraud_ml.validation.evidence import Evidence
 from fraud_ml.validation.partial import Aside, Partial, Summary
 from fraud_ml.validation.partition import Judges, unknown_people
@@ -16,6 +16,7 @@ from fraud_ml.validation.profiling import EXAMPLES, Profiled
 from fraud_ml.validation.quarantine import digest_key
 from fraud_ml.validation.rules import judge_rules
 from fraud_ml.validation.rules.rows import row_findings
+from fraud_ml.validation.settled import settled_months
 from fraud_ml.validation.suite import Rule, Suite
 from fraud_ml.validation.uniqueness import Seen
 
@@ -81,20 +82,47 @@ def weigh_suite(months: Months, judges: Judges, as_of: date, columns: Columns) -
     """
     from fraud_ml.validation.expectations import Expected, tell_counted
 
-    counted = tell_counted(judges.counted, judges.expectations, _counts(months, judges))
+    of_all = [rule for rule in judges.counted if not rule.each_month]
+    counted = tell_counted(of_all, judges.expectations, _counts(months, of_all))
+    by_month = [_of_each_month(months, rule, judges, as_of) for rule in judges.counted if rule.each_month]
     whole, aside = _on_whole_columns(judges, as_of, columns)
-    findings = {finding.code: finding for finding in (*counted.findings, *whole.findings)}
+    findings = {finding.code: finding for finding in (*counted.findings, *by_month, *whole.findings)}
     return Expected(
         tuple(findings[rule.code] for rule in judges.suite.rules), {}, {**counted.kept, **whole.kept}
     ), aside
 
 
+def months_asked(rule: Rule, summaries: Sequence[Summary], as_of: date) -> tuple[Summary, ...]:
+    """Return the months that a rule of each month is asked of, oldest first."""
+    rows = {one.month: one.rows for one in summaries}
+    settled = settled_months(rows, as_of, with_few=is_of_rows(rule))
+    wanted = [month for month in settled if not rule.of or int(month[5:]) in rule.of]
+    return tuple(one for one in summaries if one.month in wanted)
+
+
 # --- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _counts(months: Months, judges: Judges) -> dict[str, Count]:
+def _of_each_month(months: Months, rule: Rule, judges: Judges, as_of: date) -> Finding:
+    """Return the finding on a rule of each month: of the newest month that breaks it, or that could not be judged."""
+    from fraud_ml.validation.expectations import tell_counted
+
+    asked = months_asked(rule, months.summaries, as_of)
+    found = {
+        one.month: tell_counted([rule], judges.expectations, {rule.code: one.expected[rule.code]}).findings[0]
+        for one in asked
+    }
+    for outcome in (Outcome.UNDECIDED, Outcome.FAILED):
+        broken = [month for month, finding in found.items() if finding.outcome is outcome]
+        if broken:
+            told = found[broken[-1]]
+            return replace(told, arrived=f"{len(broken)} of {len(asked)} months; {broken[-1]}: {told.arrived}")
+    return rule.found(Outcome.PASSED, f"as expected in {len(asked)} months")
+
+
+def _counts(months: Months, rules: Iterable[Rule]) -> dict[str, Count]:
     found = {}
-    for rule in judges.counted:
+    for rule in rules:
         count = add_counts(month.expected[rule.code] for month in months.summaries)
         if rule.type == "expect_column_values_to_be_unique":
             count = replace(count, unexpected=months.repeated.get(rule.columns[0], 0))

@@ -154,6 +154,8 @@ def limits_of(rule: Rule, said: Said) -> Iterator[ValueLimit | FigureLimit | Ord
     """Yield what an expectation of the suite limits; nothing where it cannot be compared with others."""
     kwargs, kind = rule.kwargs, rule.type
     where = str(kwargs.get("row_condition") or "")
+    if rule.each_month:  # what is usual of a month says nothing about all months together
+        where = f"{where} in each month {list(rule.of)}"
     share = kwargs.get("mostly", 1.0)
     share = float(share) if isinstance(share, int | float) else 1.0
     column = rule.columns[0] if rule.columns else None

@@ -19,6 +19,7 @@ TITLES: Mapping[str, str] = {
     "RULE010": "A rule fits the kind of its column",
     "RULE011": "A rule can hold",
     "RULE012": "Two rules can hold together",
+    "RULE013": "A rule of each month can be told from the month's counts",
     "RULE021": "The schema describes each column of the contract, once",
     "RULE022": "The schema describes no other column",
     "RULE023": "The schema's type is the contract's kind",

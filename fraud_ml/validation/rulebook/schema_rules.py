@@ -135,7 +135,8 @@ def _domains(schema: Schema, contract: Contract, suite: Placed) -> Iterator[Prob
         ]
     }
     for rule in suite.rules:
-        if rule.type == "expect_column_values_to_be_in_set" and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL:
+        of_all = rule.type == "expect_column_values_to_be_in_set" and not rule.each_month
+        if of_all and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL:
             words = frozenset(map(str, rule.kwargs.get("value_set") or ()))
             told = f"{rule.code} ({suite.path}:{suite.line(rule)})"
             declared.setdefault(rule.columns[0], []).append((told, words))

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import yaml
 
+from fraud_ml.artifacts import Severity
 from fraud_ml.contract import Contract, Kind
 from fraud_ml.documents import line_of
 from fraud_ml.errors import BadInput
+from fraud_ml.validation.counting import is_counted
 from fraud_ml.validation.rulebook.problem import Problem
 from fraud_ml.validation.suite import Rule, Suite, load_suite, refuse_repeated, repeated_codes, rule_of
 
@@ -64,6 +66,7 @@ def suite_problems(path: Path, contract: Contract, *, ask_great_expectations: bo
         found.append(Problem.of_error("RULE004", told, path, placed.line(again)))
     placed = replace(placed, rules=tuple(rules))
     found += _unfit(placed, contract)
+    found += _not_by_month(placed)
     if ask_great_expectations:
         refused = dict(_refused(placed, suite))
         found += refused.values()
@@ -102,6 +105,22 @@ def _unfit(placed: Placed, contract: Contract) -> Iterator[Problem]:
                 expected=f"a column of kind {wanted}",
                 next_step="choose another expectation, or correct the column's `kind` in contract.yaml",
                 column=rule.columns[0],
+            )
+
+
+def _not_by_month(placed: Placed) -> Iterator[Problem]:
+    """Yield rules of each month that only a whole column, or all months together, can tell."""
+    for rule in placed.rules:
+        adds_up = is_counted(rule) and rule.type != "expect_column_values_to_be_unique"
+        if rule.each_month and (not adds_up or rule.severity is Severity.QUARANTINE):
+            yield Problem(
+                "RULE013",
+                str(placed.path),
+                placed.line(rule),
+                f"{rule.code} is asked of each month, and no month's counts tell it",
+                expected="a rule over rows, a mean or a count of rows, without `row_condition`, that sets no row aside",
+                next_step='remove `"each"` from its meta, or choose another expectation',
+                column=rule.columns[0] if len(rule.columns) == 1 else None,
             )
 
 

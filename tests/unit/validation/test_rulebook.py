@@ -14,6 +14,7 @@ from fraud_ml.settings import PROJECT
 from fraud_ml.validation.rulebook import check_rules, require_sound_rules
 from fraud_ml.validation.rulebook.problem import TITLES, sentence_of
 from fraud_ml.validation.rulebook.schema_text import read_text_format
+from fraud_ml.validation.suite import read_suite
 
 DATASETS = sorted(path.parent.name for path in (PROJECT / "expectations").glob("*/contract.yaml"))
 
@@ -297,3 +298,40 @@ def test_a_run_refuses_rules_that_cannot_hold_and_loads_no_great_expectations_fo
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def of_each_month(rule, **meta):
+    return {**rule, "meta": {**rule["meta"], "each": "month", **meta}}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        of_each_month(asked("column_values_to_be_unique", **REGION)),
+        of_each_month(asked("column_median_to_be_between", column="vehicle_age_years", min_value=0)),
+        of_each_month(asked(IN, severity="quarantine", **REGION, value_set=["north"])),
+        of_each_month(asked(IN, **REGION, value_set=["north"]), of=[13]),
+        of_each_month(asked(IN, **REGION, value_set=["north"]), of=["January"]),
+        of_each_month(asked(IN, **REGION, value_set=["north"]), each="year"),
+    ],
+)
+def test_a_rule_of_each_month_that_no_month_can_tell_is_found(add, rule):
+    assert [(code, line) for code, line, _ in add(rule)] == [("RULE013", 0)]
+
+
+def test_what_a_month_must_be_contradicts_nothing_that_all_months_together_must_be(add):
+    rows = "table_row_count_to_be_between"
+    assert add(of_each_month(asked(rows, max_value=5), of=[1]), of_each_month(asked(rows, "GX902", min_value=6))) == []
+    together = of_each_month(asked(rows, "GX903", max_value=5)), of_each_month(asked(rows, "GX904", min_value=6))
+    assert {code for code, _, _ in add(*together)} == {"RULE012"}
+
+
+def test_the_usual_share_of_some_words_in_a_month_declares_no_domain(add, place, motor):
+    usual = of_each_month(asked(IN, **REGION, value_set=["north", "mars"], mostly=0.95))
+    domain = asked(IN, "GX902", **REGION, value_set=["north", "mars"], mostly=0.95)
+
+    assert add(usual) == []
+    assert "mars" not in read_suite(place / "motor" / "suite.json", motor).declared["region"]
+    path = place / "motor" / "suite.json"
+    path.write_text(path.read_text().replace(json.dumps(usual), json.dumps(domain)))
+    assert "RULE025" in {problem.code for problem in check_rules("motor", place, ask_great_expectations=False)}
