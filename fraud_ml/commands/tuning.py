@@ -46,13 +46,22 @@ def tune(
     from fraud_ml.features.windows import REPORT
     from fraud_ml.params import load_params
     from fraud_ml.settings import Settings
-    from fraud_ml.tuning import Budget, difference, proposed, read_text, tunable_families, write_params
+    from fraud_ml.tuning import (
+        Budget,
+        current_settings,
+        difference,
+        proposed,
+        read_text,
+        tunable_families,
+        write_params,
+    )
     from fraud_ml.tuning import tune as tune_families
 
     workspace = Workspace()
     params, text = load_params(workspace.params), read_text(workspace.params)
-    proposed(text, params, [])  # before anything is spent on it
     families = (family,) if family else tunable_families(params.training)
+    standing = {name: current_settings(params.training, name) for name in families}
+    proposed(text, params, standing)  # what could not be written is refused before anything is spent on it
     windows = load(FeatureReport, workspace.features / REPORT)
     limit = CPU_SECONDS if cpu_seconds is None and trials is None else cpu_seconds
     kept = _Kept.of(Settings.load(), windows, families)
@@ -60,7 +69,7 @@ def tune(
         tuned = tune_families(
             workspace, params, Budget(limit, trials), families=families, folds=folds, progress=_say, tell=kept.add
         )
-        after = proposed(text, params, tuned)
+        after = proposed(text, params, {one.family: one.changes for one in tuned})
         diff = difference(text, after)
     except BaseException as error:
         kept.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")

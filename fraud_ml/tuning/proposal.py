@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,25 +10,29 @@ import yaml
 
 from fraud_ml.errors import BadInput
 from fraud_ml.params import Params
-from fraud_ml.tuning.search import Setting, Tuned
+from fraud_ml.tuning.search import Setting
 
 
-def proposed(text: str, params: Params, tuned: Iterable[Tuned]) -> str:
-    """Return `text`, whose content is `params`, with each family's better settings in their places.
+def proposed(text: str, params: Params, changes: Mapping[str, Mapping[str, Setting]]) -> str:
+    """Return `text`, whose content is `params`, with the settings of each family in `changes` in their places.
 
     Raises BadInput when a value cannot be changed in its place: it stands on several lines, or is shared by an anchor.
     """
-    changes = {family.family: family.changes for family in tuned if family.changes}
-    edited = _edited(
-        text, {("training", family, name): v for family, new in changes.items() for name, v in new.items()}
-    )
-    sections = {name: getattr(params.training, name).model_copy(update=new) for name, new in changes.items()}
+    places: dict[tuple[str, ...], Setting] = {
+        ("training", family, name): value for family, new in changes.items() for name, value in new.items()
+    }
+    edited = _edited(text, places)
+    sections = {name: getattr(params.training, name).model_copy(update=dict(new)) for name, new in changes.items()}
     wanted = params.model_copy(update={"training": params.training.model_copy(update=sections)})
-    if Params.model_validate(yaml.safe_load(edited), strict=False) != wanted:
+    try:
+        arrived = Params.model_validate(yaml.safe_load(edited), strict=False)
+    except (yaml.YAMLError, ValueError):
+        arrived = None
+    if arrived != wanted:
         raise BadInput(
             "params.yaml cannot be changed value by value",
             expected="each setting once, as plain text on a line of its own",
-            next_step="write it without anchors, and tune again",
+            next_step="write it without anchors and doubled keys, and tune again",
         )
     return edited
 

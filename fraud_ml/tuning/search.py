@@ -107,6 +107,11 @@ class Budget:
         return self.clock() + (float(np.mean(spent)) if spent else 0.0) < ends_at
 
 
+def current_settings(params: TrainingParams, family: str) -> dict[str, Setting]:
+    """Return what `params` say of the family's knobs."""
+    return {knob.name: getattr(getattr(params, family), knob.name) for knob in TUNABLE[family].knobs}
+
+
 def search(
     family: str,
     folds: Sequence[Fold],
@@ -126,9 +131,8 @@ def search(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    row, knobs = TUNABLE[family], getattr(params, family)
+    row, now = TUNABLE[family], current_settings(params, family)
     family_named(family)  # loads its library, which is no trial's cost
-    now = {knob.name: getattr(knobs, knob.name) for knob in row.knobs}
     study = optuna.create_study(
         direction="minimize",
         sampler=optuna.samplers.TPESampler(seed=params.seed),
@@ -181,7 +185,7 @@ def _try(
     asked_for = folds[1:] if TUNABLE[family].stops_early else folds
     for place, fold in enumerate(asked_for):
         earlier = folds[place] if TUNABLE[family].stops_early else None
-        logits = _fit(family, fold, earlier, knobs, params.seed).logits(fold.ahead.columns)
+        logits = model_of_the_past(family, fold, earlier, knobs, params.seed).logits(fold.ahead.columns)
         if not np.isfinite(logits).all():
             state = TrialState.FAILED
             break
@@ -198,7 +202,7 @@ def _try(
     return Trial(family, number, settings, state, means, tuple(precisions), clock() - began, tuple(losses))
 
 
-def _fit(family: str, fold: Fold, earlier: Fold | None, knobs: Document, seed: int) -> Family:
+def model_of_the_past(family: str, fold: Fold, earlier: Fold | None, knobs: Document, seed: int) -> Family:
     """Return the model of the fold's past, which never saw what it answers for.
 
     With `earlier`, its stretch, which lies in this past, says when to stop; then all of this past is learned from, as
