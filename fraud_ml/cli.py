@@ -28,6 +28,7 @@ COMMANDS = {
     "suggest-expectations": "fraud_ml.commands.expectations:suggest_expectations",
     "cohort": "fraud_ml.commands.labels:cohort",
     "leakcheck": "fraud_ml.commands.labels:leakcheck",
+    "tune": "fraud_ml.commands.tuning:tune",
     "backfill": "fraud_ml.commands.backfill:backfill",
     "erase": "fraud_ml.commands.erasure:erase",
     "pin": "fraud_ml.commands.pin:pin",

@@ -1,5 +1,7 @@
 """What changes the model: one frozen section of params.yaml for each stage."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -90,6 +92,59 @@ class TrainingParams(Document):
     keras_tabular: KerasTabularParams
     logistic: LogisticParams
     random_forest: RandomForestParams
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A setting that tuning may choose: from `low` to `high`, whole where they are, or one of `choices`.
+
+    `log`: equal ratios are equally likely, not equal differences.
+    """
+
+    name: str  # as in params.yaml
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    choices: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """What tuning may choose of a family. `stops_early`: its fit looks at later claims, to see when to stop."""
+
+    knobs: tuple[Knob, ...]
+    stops_early: bool = False
+
+
+# One row a knob. Left out is what only buys accuracy with time (`members`, a forest's `trees`): tuning would buy all.
+TUNABLE: Mapping[str, Tunable] = {
+    "boosted_trees": Tunable(
+        (
+            Knob("trees", 50, 600, log=True),
+            Knob("depth", 2, 6),
+            Knob("learning_rate", 0.01, 0.3, log=True),
+            Knob("column_share", 0.3, 1.0),
+            Knob("row_share", 0.5, 1.0),
+            Knob("l2", 0.1, 30.0, log=True),
+            Knob("min_hessian", 0.1, 30.0, log=True),
+            Knob("bins", 8, 64, log=True),
+            Knob("crosses", 0, 40),
+        )
+    ),
+    "keras_tabular": Tunable(
+        (
+            Knob("crosses", 0, 40),
+            Knob("hidden_units", choices=((32,), (64,), (32, 16), (64, 32), (128, 64))),
+            Knob("embedding_size", 2, 16, log=True),
+            Knob("dropout", 0.0, 0.5),
+            Knob("learning_rate", 0.0005, 0.02, log=True),
+            Knob("batch_size", 64, 1024, log=True),
+        ),
+        stops_early=True,
+    ),
+    "logistic": Tunable((Knob("ridge", 0.01, 100.0, log=True),)),
+    "random_forest": Tunable((Knob("min_samples_leaf", 1, 50, log=True),)),
+}
 
 
 class MoneyParams(Document):

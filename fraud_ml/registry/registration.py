@@ -71,7 +71,7 @@ def register(
 
 
 def _run(client: Any, evidence: Evidence, tags: dict[str, str]) -> str:
-    experiment, candidate = _experiment(client, model_name(evidence.candidate.dataset)), evidence.candidate
+    experiment, candidate = experiment_of(client, model_name(evidence.candidate.dataset)), evidence.candidate
     order = ["attributes.start_time ASC", "attributes.run_id ASC"]
     found = client.search_runs([experiment], _carrying(candidate.digest), max_results=1, order_by=order)
     if found:
@@ -80,7 +80,8 @@ def _run(client: Any, evidence: Evidence, tags: dict[str, str]) -> str:
     return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
 
 
-def _experiment(client: Any, name: str) -> str:
+def experiment_of(client: Any, name: str) -> str:
+    """Return the id of the experiment of this name, made where it was absent. Raises Rejected when it was deleted."""
     from mlflow.exceptions import MlflowException
 
     if client.get_experiment_by_name(name) is None:

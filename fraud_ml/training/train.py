@@ -39,11 +39,8 @@ def fit_families(workspace: Workspace, params: TrainingParams, progress: Progres
     Raises NotAccepted when the snapshot's verdict is not `accepted`, BadInput when the windows cannot be learned from,
     or when a checkpoint was written by another version of code or libraries.
     """
-    windows = load(FeatureReport, workspace.features / REPORT)
-    load(Verdict, workspace.validation_verdict).require_accepted(subject_digest=windows.snapshot_digest)
-    contract = load_contract(windows.dataset, workspace.expectations)
+    windows, features = accepted_windows(workspace)
     frames = {name: read_window(workspace.features, name) for name in ("train", "validation")}
-    features = _features(contract.columns, windows)
     workspace.training_report.unlink(missing_ok=True)  # it must not stand beside other models than its own
     checkpoint = _checkpoint(workspace, features, params)
     chosen, trained = learn(frames["train"], frames["validation"], features, params, progress, checkpoint=checkpoint)
@@ -53,6 +50,17 @@ def fit_families(workspace: Workspace, params: TrainingParams, progress: Progres
     save(report, workspace.training_report)
     shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     return report
+
+
+def accepted_windows(workspace: Workspace) -> tuple[FeatureReport, list[Column]]:
+    """Return what the features stage reported, and the columns to learn from, in the windows' order.
+
+    Raises NotAccepted when the snapshot's verdict is not `accepted`, BadInput when the contract lost a column.
+    """
+    windows = load(FeatureReport, workspace.features / REPORT)
+    load(Verdict, workspace.validation_verdict).require_accepted(subject_digest=windows.snapshot_digest)
+    contract = load_contract(windows.dataset, workspace.expectations)
+    return windows, _features(contract.columns, windows)
 
 
 def _checkpoint(workspace: Workspace, features: list[Column], params: TrainingParams) -> Checkpoint:
