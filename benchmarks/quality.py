@@ -38,13 +38,13 @@ from fraud_ml.evaluation.bootstrap import Resampling, paired_difference
 from fraud_ml.evaluation.metrics import Scored, figures
 from fraud_ml.models.calibrate import fit_platt, move_level
 from fraud_ml.models.family import Examples
-from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
+from fraud_ml.models.inputs import describe_inputs, read_columns
 from fraud_ml.models.ranking import average_precision
 from fraud_ml.params import TrainingParams, load_params
 from fraud_ml.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 SEEDS = (1, 2, 3, 4, 5)
 TRIED = "settings tried on training periods: ours 17, LightGBM 30, XGBoost 18, RandomForest and logistic 12 each"
@@ -127,9 +127,9 @@ def _theirs(task: rounds.Task, fit: peers.Fit, seed: int) -> Answers:
     for one in task.rounds:
         begin = time.process_time()
         early, inputs = (describe_inputs(frame, task.features) for frame in (one.first, one.whole))
-        later = _examples(one.validation, early)
-        calibration = fit_platt(fit(early, _examples(one.first, early), seed)(later.columns), later.labels)
-        whole = _examples(one.whole, inputs)
+        later = Examples.of(one.validation, early)
+        calibration = fit_platt(fit(early, Examples.of(one.first, early), seed)(later.columns), later.labels)
+        whole = Examples.of(one.whole, inputs)
         answer = fit(inputs, whole, seed)
         calibration = move_level(calibration, answer(whole.columns), whole.labels)
         spent += time.process_time() - begin
@@ -225,10 +225,6 @@ def _leak() -> Figures:
         reached = _figures(task, _theirs(task, fit, SEEDS[0]))["average_precision"]
         shown[name] = Figure(round(reached, 4), "ratio", peer="lightgbm", note="calendar and ids as features")
     return shown
-
-
-def _examples(frame: "pd.DataFrame", inputs: Inputs) -> Examples:
-    return Examples(read_columns(frame, inputs), frame["label"].to_numpy())
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -154,9 +154,7 @@ def _fit(home: Path) -> None:
     claims = motor(7, LEARNED_FROM).rounds[0]
     params = load_params(PROJECT / "params.yaml").training
     inputs = describe_inputs(claims.first, _plain_motor().features)
-    train, validation = (
-        Examples(read_columns(frame, inputs), frame["label"].to_numpy()) for frame in (claims.first, claims.validation)
-    )
+    train, validation = (Examples.of(frame, inputs) for frame in (claims.first, claims.validation))
     fitted: dict[str, Any] = {}
     for name in MODELS:
         model = fit_family(name, inputs, train, validation, params, progress=lambda _: None, fitted=fitted)

@@ -32,7 +32,7 @@ from fraud_ml.models.cells import Cells
 from fraud_ml.models.encoder import Encoded
 from fraud_ml.models.epochs import WEIGHT_DECAY, Epochs
 from fraud_ml.models.family import Examples
-from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
+from fraud_ml.models.inputs import Inputs, describe_inputs
 from fraud_ml.models.keras_tabular import KerasTabular
 from fraud_ml.models.tensorflow_runtime import keras, tf
 from fraud_ml.params import KerasTabularParams, TrainingParams, load_params
@@ -143,10 +143,10 @@ def _examples(simulated: int, rows: int) -> tuple[Inputs, Examples, Examples]:
     task = motor(7, simulated)
     claims = task.rounds[0]
     inputs = describe_inputs(claims.first, task.features)
-    columns, later = read_columns(claims.first, inputs), read_columns(claims.validation, inputs)
-    drawn = np.random.default_rng(7).integers(len(claims.first), size=rows)
-    train = Examples({name: values[drawn] for name, values in columns.items()}, claims.first["label"].to_numpy()[drawn])
-    return inputs, train, Examples(later, claims.validation["label"].to_numpy())
+    known = Examples.of(claims.first, inputs)
+    drawn = np.random.default_rng(7).integers(len(known.labels), size=rows)
+    train = Examples({name: values[drawn] for name, values in known.columns.items()}, known.labels[drawn])
+    return inputs, train, Examples.of(claims.validation, inputs)
 
 
 # --- processes of their own -----------------------------------------------------------------------------------------

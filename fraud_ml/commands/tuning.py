@@ -42,23 +42,16 @@ def tune(
     Example: fraud-ml tune --family boosted_trees --cpu-seconds 600 --write && dvc repro
     """
     from fraud_ml.artifacts import FeatureReport, Workspace, canonical_json, load
+    from fraud_ml.edits import Edit, text_of, write_edits
     from fraud_ml.errors import BadInput
     from fraud_ml.features.windows import REPORT
     from fraud_ml.params import load_params
     from fraud_ml.settings import Settings
-    from fraud_ml.tuning import (
-        Budget,
-        current_settings,
-        difference,
-        proposed,
-        read_text,
-        tunable_families,
-        write_params,
-    )
+    from fraud_ml.tuning import Budget, current_settings, proposed, tunable_families
     from fraud_ml.tuning import tune as tune_families
 
     workspace = Workspace()
-    params, text = load_params(workspace.params), read_text(workspace.params)
+    params, text = load_params(workspace.params), text_of(workspace.params)
     families = (family,) if family else tunable_families(params.training)
     standing = {name: current_settings(params.training, name) for name in families}
     proposed(text, params, standing)  # what could not be written is refused before anything is spent on it
@@ -70,7 +63,8 @@ def tune(
             workspace, params, Budget(limit, trials), families=families, folds=folds, progress=_say, tell=kept.add
         )
         after = proposed(text, params, {one.family: one.changes for one in tuned})
-        diff = difference(text, after)
+        edit = Edit(workspace.params, text, after)
+        diff = edit.diff("params.yaml")
     except BaseException as error:
         kept.close("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
@@ -80,7 +74,7 @@ def tune(
     refused = None
     try:
         if write and diff:
-            write_params(workspace.params, text, after)
+            write_edits([edit])
     except BadInput as error:
         refused = error  # what was found is shown all the same
     if as_json:

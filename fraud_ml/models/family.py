@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
-from fraud_ml.models.inputs import Columns, Inputs
+from fraud_ml.models.inputs import Columns, Inputs, read_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Progress = Callable[[str], None]  # one line about long work, for people
 
@@ -20,6 +23,11 @@ class Examples:
 
     columns: Columns
     labels: NDArray[np.int8]
+
+    @classmethod
+    def of(cls, frame: "pd.DataFrame", inputs: Inputs) -> Self:
+        """Return the frame's claims, whose `label` is 0 or 1, as models take them."""
+        return cls(read_columns(frame, inputs), frame["label"].to_numpy())
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from fraud_ml.models.calibrate import fit_platt, move_level
 from fraud_ml.models.catalogue import fit_family
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.family import Calibration, Examples, Family, Progress
-from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
+from fraud_ml.models.inputs import Inputs, describe_inputs
 from fraud_ml.models.ranking import average_precision
 from fraud_ml.params import TrainingParams
 
@@ -37,7 +37,7 @@ class Trained:
         car claims, quarter by quarter, the calibration error was .037 so, and .056 at the level of the last months).
         """
         progress(f"{self.name}: learning again from {len(both):,} claims")
-        tell, examples = partial(_tell_of, self.name, progress), _examples(both, inputs)
+        tell, examples = partial(_tell_of, self.name, progress), Examples.of(both, inputs)
         model = self.model.refit(inputs, examples, progress=tell, checkpoint=checkpoint)
         calibration = move_level(self.calibration, model.logits(examples.columns), examples.labels)
         return replace(self, model=model, inputs=inputs, calibration=calibration)
@@ -60,7 +60,7 @@ def learn(
     Raises BadInput when a window holds one class only, or a column cannot be learned from.
     """
     inputs = describe_inputs(train, features)
-    examples, later = _examples(train, inputs), _examples(validation, inputs)
+    examples, later = Examples.of(train, inputs), Examples.of(validation, inputs)
     for window, found in (("train", examples), ("validation", later)):
         _require_both_classes(window, found)
     trained: dict[str, Trained] = {}
@@ -100,10 +100,6 @@ def _fit_and_calibrate(
 
 def _tell_of(name: str, progress: Progress, line: str) -> None:
     progress(f"{name}: {line}")
-
-
-def _examples(frame: "pd.DataFrame", inputs: Inputs) -> Examples:
-    return Examples(read_columns(frame, inputs), frame["label"].to_numpy())
 
 
 def _require_both_classes(name: str, examples: Examples) -> None:

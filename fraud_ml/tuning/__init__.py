@@ -1,6 +1,6 @@
 """Tuning: which settings of a family serve later claims best, found inside a budget; the test window is never read."""
 
-from fraud_ml.tuning.proposal import difference, proposed, read_text, write_params
+from fraud_ml.tuning.proposal import proposed
 from fraud_ml.tuning.search import Budget, Trial, TrialState, Tuned, current_settings
 from fraud_ml.tuning.tune import tunable_families, tune
 
@@ -10,10 +10,7 @@ __all__ = [
     "TrialState",
     "Tuned",
     "current_settings",
-    "difference",
     "proposed",
-    "read_text",
     "tunable_families",
     "tune",
-    "write_params",
 ]

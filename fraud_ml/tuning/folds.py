@@ -13,7 +13,7 @@ from fraud_ml.artifacts import FeatureReport
 from fraud_ml.contract import Column
 from fraud_ml.errors import BadInput, Undefined
 from fraud_ml.models.family import Examples
-from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
+from fraud_ml.models.inputs import Inputs, describe_inputs
 from fraud_ml.params import FeatureParams
 
 if TYPE_CHECKING:
@@ -91,12 +91,8 @@ def lay_folds(
                 next_step=_FEWER,
                 **error.facts,
             ) from None
-        folds.append(Fold(inputs, _examples(past, inputs), _examples(ahead, inputs)))
+        folds.append(Fold(inputs, Examples.of(past, inputs), Examples.of(ahead, inputs)))
     return tuple(folds)
-
-
-def _examples(frame: "pd.DataFrame", inputs: Inputs) -> Examples:
-    return Examples(read_columns(frame, inputs), frame["label"].to_numpy())
 
 
 def _require_both_classes(part: str, frame: "pd.DataFrame", min_positives: int) -> None:

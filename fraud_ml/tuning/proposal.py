@@ -1,10 +1,7 @@
 """What tuning proposes: params.yaml with single values changed, everything else of it, comments too, as it was."""
 
-import difflib
-import os
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 
 import yaml
 
@@ -35,43 +32,6 @@ def proposed(text: str, params: Params, changes: Mapping[str, Mapping[str, Setti
             next_step="write it without anchors and doubled keys, and tune again",
         )
     return edited
-
-
-def difference(before: str, after: str, name: str = "params.yaml") -> str:
-    """Return the unified diff of two texts, as `git apply` takes it; empty when they are equal."""
-    lines = difflib.unified_diff(
-        before.splitlines(keepends=True), after.splitlines(keepends=True), f"a/{name}", f"b/{name}"
-    )
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def write_params(path: Path, before: str, after: str) -> None:
-    """Replace the file, whose text must still be `before`; a reader sees the old file or the whole new one.
-
-    Raises BadInput when somebody changed it meanwhile: what was found then belongs to other params.
-    """
-    path = path.resolve()  # a link stays a link
-    if read_text(path) != before:
-        raise BadInput(
-            f"{path} was changed while its settings were tuned",
-            expected="the text that tuning began with",
-            next_step="tune again, or apply the diff by hand",
-        )
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(after.encode())
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.chmod(path.stat().st_mode & 0o777)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def read_text(path: Path) -> str:
-    """Return the file's text with its own line ends."""
-    return path.read_bytes().decode()
 
 
 def _edited(text: str, changes: Mapping[tuple[str, ...], Setting]) -> str:

@@ -17,7 +17,7 @@ from fraud_ml.errors import BadInput
 SUITE_FILE = "suite.json"
 SNAPSHOT_TIMES = ("event_time", "recorded_at")  # computed by the contract's expressions, beside its columns
 _CODE = re.compile(r"GX\d{3}")
-_NEARLY_ALL = 0.9  # a set that fewer values need to be in is no domain
+NEARLY_ALL = 0.9  # a set that fewer values need to be in is no domain
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,12 @@ class Rule:
         mostly = self.kwargs.get("mostly", 1.0)
         share = f" in at least {mostly * 100:g} % of the values" if mostly != 1.0 else ""
         return self.type + (f" ({told})" if told else "") + share + self._months
+
+    @property
+    def is_domain(self) -> bool:
+        """Whether it lists the words that nearly all values of a column are one of."""
+        in_set = self.type == "expect_column_values_to_be_in_set" and not self.each_month
+        return in_set and self.kwargs.get("mostly", 1.0) >= NEARLY_ALL
 
     @property
     def _months(self) -> str:
@@ -91,13 +97,7 @@ class Suite:
     @property
     def declared(self) -> dict[str, frozenset[str]]:
         """Return for each column with a domain the texts that its rules list."""
-        listed = [
-            rule
-            for rule in self.rules
-            if rule.type == "expect_column_values_to_be_in_set"
-            and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL
-            and not rule.each_month
-        ]
+        listed = [rule for rule in self.rules if rule.is_domain]
         return {
             name: frozenset().union(
                 *(map(str, rule.kwargs.get("value_set") or ()) for rule in listed if name in rule.columns)

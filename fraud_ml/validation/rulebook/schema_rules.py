@@ -12,7 +12,6 @@ from fraud_ml.validation.rulebook.schema_text import Message, read_text_format
 from fraud_ml.validation.rulebook.suite_rules import Placed
 
 _TYPES = {Kind.CATEGORY: "BYTES", Kind.NUMBER: "FLOAT", Kind.TIMESTAMP: "FLOAT"}  # as claims reach TFDV
-_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -135,8 +134,7 @@ def _domains(schema: Schema, contract: Contract, suite: Placed) -> Iterator[Prob
         ]
     }
     for rule in suite.rules:
-        of_all = rule.type == "expect_column_values_to_be_in_set" and not rule.each_month
-        if of_all and rule.kwargs.get("mostly", 1.0) >= _NEARLY_ALL:
+        if rule.is_domain:
             words = frozenset(map(str, rule.kwargs.get("value_set") or ()))
             told = f"{rule.code} ({suite.path}:{suite.line(rule)})"
             declared.setdefault(rule.columns[0], []).append((told, words))

@@ -9,19 +9,17 @@ trying.py      which past months a suggested rule would have stopped
 editing.py     the files' text with those limits, everything else byte by byte as people wrote it
 """
 
-import os
-import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from difflib import unified_diff
 from pathlib import Path
 
 from fraud_ml.artifacts import Severity, SnapshotManifest, Verdict, Workspace, load
 from fraud_ml.contract import CONTRACT_FILE
 from fraud_ml.data.fold import verify_fold
 from fraud_ml.data.subject_keys import read_keys
+from fraud_ml.edits import Edit, text_of, write_edits
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.validation.months import table_of_fold
 from fraud_ml.validation.partial import Summary
@@ -29,28 +27,13 @@ from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.partition import Judges
 from fraud_ml.validation.rulebook import check_rules
 from fraud_ml.validation.statistics import SCHEMA_FILE
-from fraud_ml.validation.suggesting.editing import edit_schema, edit_suite, text_of
+from fraud_ml.validation.suggesting.editing import edit_schema, edit_suite
 from fraud_ml.validation.suggesting.limits import ENOUGH_TO_LEARN
 from fraud_ml.validation.suggesting.proposing import propose
 from fraud_ml.validation.suggesting.room import Room
 from fraud_ml.validation.suggesting.schema import propose_schema
 from fraud_ml.validation.suggesting.trying import Tried, try_rules
 from fraud_ml.validation.suite import SUITE_FILE
-
-
-@dataclass(frozen=True)
-class Edited:
-    """A file of rules before and after."""
-
-    path: Path
-    before: str
-    after: str
-
-    def diff(self, name: str) -> str:
-        """Return a unified diff that `git apply` takes, of the file `name` (from the repository's root)."""
-        before, after = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (self.before, self.after))
-        lines = unified_diff(before, after, f"a/{name}", f"b/{name}")
-        return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 @dataclass(frozen=True)
@@ -61,7 +44,7 @@ class Suggestion:
     as_of: str
     learned: tuple[str, ...]
     rules: tuple[Tried, ...]
-    files: tuple[Edited, ...]
+    files: tuple[Edit, ...]
 
     @property
     def diff(self) -> str:
@@ -121,13 +104,13 @@ def suggest(
     suite = judges.folder / SUITE_FILE
     before = text_of(suite)
     changes = {one.rule.index: one.changes for one in proposals if not one.is_new}
-    files = [Edited(suite, before, edit_suite(before, changes, [one.content for one in proposals if one.is_new]))]
+    files = [Edit(suite, before, edit_suite(before, changes, [one.content for one in proposals if one.is_new]))]
     schema, of_schema = judges.folder / SCHEMA_FILE, []
     if schema.is_file():
         of_schema = propose_schema(schema, room)
         fractions = {one.column: one.fraction for one in of_schema if one.fraction is not None}
         words = {one.column: one.words for one in of_schema if one.words}
-        files.append(Edited(schema, text_of(schema), edit_schema(schema, fractions, words)))
+        files.append(Edit(schema, text_of(schema), edit_schema(schema, fractions, words)))
     return Suggestion(
         judges.contract.dataset,
         as_of.isoformat(),
@@ -160,13 +143,4 @@ def write_suggestion(suggestion: Suggestion, rules: Path) -> None:
             next_step=f"mend what `fraud-ml expectations check {suggestion.dataset}` names, then suggest again",
             codes=tuple(dict.fromkeys(problem.code for problem in problems)),
         )
-    for one in suggestion.files:
-        if text_of(one.path) != one.before:
-            raise BadInput(f"{one.path} was changed meanwhile", next_step="suggest again")
-    halves = []
-    for one in suggestion.files:
-        half = one.path.with_name(f".{one.path.name}.{os.getpid()}")
-        half.write_bytes(one.after.encode())
-        halves.append((half, one.path))
-    for half, path in halves:
-        half.replace(path)
+    write_edits(suggestion.files)

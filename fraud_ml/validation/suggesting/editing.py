@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fraud_ml.edits import text_of
 from fraud_ml.errors import BadInput
 from fraud_ml.validation.rulebook.schema_text import read_text_format
 
@@ -21,11 +22,6 @@ class Span:
 
     begin: int
     end: int
-
-
-def text_of(path: Path) -> str:
-    """Return a file's text with its line ends as they are."""
-    return path.read_bytes().decode()
 
 
 def edit_suite(text: str, changes: Mapping[int, Mapping[str, Any]], added: Sequence[Mapping[str, Any]]) -> str:

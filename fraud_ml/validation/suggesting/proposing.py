@@ -15,17 +15,17 @@ from fraud_ml.contract import Kind
 from fraud_ml.errors import BadInput
 from fraud_ml.validation.counting import Count, is_counted
 from fraud_ml.validation.suggesting.figures import BETWEEN, IN_SET, KNOWN, MEAN, NOT_IN_SET, ROW_COUNT
-from fraud_ml.validation.suggesting.limits import Limits, rounded_down, rounded_up, share_down, share_interval
+from fraud_ml.validation.suggesting.limits import Interval, Limits, rounded_down, rounded_up, share_down, share_interval
 from fraud_ml.validation.suggesting.numbers import mean_limits, range_limits, whole_range
 from fraud_ml.validation.suggesting.room import Room
 from fraud_ml.validation.suggesting.volumes import volume_limits
-from fraud_ml.validation.suite import Rule
+from fraud_ml.validation.suite import NEARLY_ALL, Rule
 
 WORTH = 0.2  # share of a rule's room that a tightening takes at least
-_DOMAIN = 0.9  # a set that fewer values need to be in is no domain
 _FIRST_CODE = 600
 _RARE, _TINY = 0.1, 0.01  # shares: a rarer word is kept from growing, a tiny one may vanish
 _MOSTLY = 0.99  # of the numbers of a month lie in a suggested range
+_EDGE = 0.05  # a number is known to its bucket, 4 % wide
 _EMPTY = "find out why the column arrives empty, and land the corrected claims"
 _SHIFTED = "compare the month with those before; where the change is real, run `fraud-ml suggest-expectations` again"
 
@@ -86,7 +86,7 @@ def changed_rule(rule: Rule, room: Room) -> Proposal | None:
     if rule.type == KNOWN and room.column(name) is not None:
         return _with_share(rule, room, rule)
     if rule.type in (IN_SET, NOT_IN_SET) and room.may_tell_values(name, Kind.CATEGORY):
-        is_settled = room.is_feature(name) or _is_domain(rule)
+        is_settled = room.is_feature(name) or rule.is_domain
         return _with_share(rule, room, _with_words(rule, room, name)) if is_settled else None
     if rule.type in (BETWEEN, MEAN) and room.is_feature(name) and room.may_tell_values(name, Kind.NUMBER):
         return _with_range(rule, room)
@@ -96,14 +96,10 @@ def changed_rule(rule: Rule, room: Room) -> Proposal | None:
 def _with_words(rule: Rule, room: Room, name: str) -> Rule:
     """Return a domain with the words that it lacks, behind its own."""
     held = rule.kwargs.get("value_set")
-    if not _is_domain(rule) or not isinstance(held, list):
+    if not rule.is_domain or not isinstance(held, list):
         return rule
     more = [word for word in room.words(name) if word not in map(str, held)]
     return replace(rule, kwargs={**rule.kwargs, "value_set": [*held, *more]}) if more else rule
-
-
-def _is_domain(rule: Rule) -> bool:
-    return rule.type == IN_SET and not rule.each_month and rule.kwargs.get("mostly", 1.0) >= _DOMAIN
 
 
 def _with_share(rule: Rule, room: Room, wider: Rule) -> Proposal | None:
@@ -126,7 +122,7 @@ def _with_share(rule: Rule, room: Room, wider: Rule) -> Proposal | None:
     return Proposal(replace(rule, kwargs=kwargs), False, before, limits.unusual if limits else ())
 
 
-def _share_kept(count: Count) -> Any:
+def _share_kept(count: Count) -> Interval:
     return share_interval(count.considered - count.unexpected, count.considered)
 
 
@@ -183,9 +179,6 @@ def _with_bounds(
     return Proposal(replace(rule, kwargs=kwargs), False, before, tuple(sorted(unusual)))
 
 
-_EDGE = 0.05  # a number is known to its bucket, 4 % wide
-
-
 def _plain(number: float) -> int | float:
     return int(number) if number == int(number) else number
 
@@ -195,7 +188,7 @@ def _plain(number: float) -> int | float:
 
 def _place(rule: Rule) -> tuple[Any, ...]:
     """Return what two rules have in common that say the same with other limits."""
-    is_share = rule.type in (IN_SET, NOT_IN_SET) and not _is_domain(rule)
+    is_share = rule.type in (IN_SET, NOT_IN_SET) and not rule.is_domain
     words = tuple(map(str, rule.kwargs.get("value_set") or ())) if is_share else ()
     months = (rule.each_month, rule.of) if rule.type == ROW_COUNT or is_share else ()
     of_rows = rule.severity is Severity.QUARANTINE and rule.type == BETWEEN
@@ -245,8 +238,8 @@ def _words(room: Room, name: str) -> Iterator[tuple[Rule, Limits]]:
     domain = replace(domain, kwargs={**domain.kwargs, "value_set": list(words)}, each_month=False)
     if (whole := room.whole(domain)) is not None and whole.considered:
         shown = _share_kept(whole).value
-        for rule, limits in _share(room, domain, _DOMAIN):
-            if (mostly := share_down(min(rule.kwargs["mostly"], shown))) >= _DOMAIN:
+        for rule, limits in _share(room, domain, NEARLY_ALL):
+            if (mostly := share_down(min(rule.kwargs["mostly"], shown))) >= NEARLY_ALL:
                 yield replace(rule, kwargs={**rule.kwargs, "mostly": mostly}), limits
     for word in words:
         often = replace(

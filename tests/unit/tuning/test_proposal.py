@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fraud_ml.edits import Edit, text_of, write_edits
 from fraud_ml.errors import BadInput
 from fraud_ml.params import TUNABLE, Params, load_params
-from fraud_ml.tuning import current_settings, difference, proposed, read_text, write_params
+from fraud_ml.tuning import current_settings, proposed
 
 PROJECT = Path(__file__).resolve().parents[3]
 
@@ -31,7 +32,7 @@ def written(tmp_path: Path, old: str = "", new: str = "") -> Path:
 
 def test_only_the_lines_of_better_settings_differ_and_their_comments_stay(tmp_path: Path) -> None:
     path = written(tmp_path, "depth: 4", "depth: 4   # splits ≤ 4")
-    text = read_text(path)
+    text = text_of(path)
     after = proposed(text, load_params(path), BETTER)
     pairs = zip(text.splitlines(), after.splitlines(), strict=True)
     assert [(before.strip(), now.strip()) for before, now in pairs if before != now] == [
@@ -45,18 +46,19 @@ def test_only_the_lines_of_better_settings_differ_and_their_comments_stay(tmp_pa
 
 def test_the_diff_is_one_that_git_applies(tmp_path: Path) -> None:
     path = written(tmp_path)
-    before = read_text(path)
+    before = text_of(path)
     after = proposed(before, load_params(path), BETTER)
-    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=difference(before, after), text=True, check=True)
-    assert read_text(path) == after
+    diff = Edit(path, before, after).diff(path.name)
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=diff, text=True, check=True)
+    assert text_of(path) == after
 
 
-def test_settings_that_stay_give_no_diff(tmp_path: Path) -> None:
+def test_settings_that_stay_stay_as_they_are_written(tmp_path: Path) -> None:
     path = written(tmp_path)
-    text, params = read_text(path), load_params(path)
+    text, params = text_of(path), load_params(path)
     standing = {family: current_settings(params.training, family) for family in TUNABLE}
-    assert difference(text, proposed(text, params, standing)) == ""
-    assert difference(text, proposed(text, params, {"logistic": {}})) == ""
+    assert proposed(text, params, standing) == text
+    assert proposed(text, params, {"logistic": {}}) == text
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_settings_that_stay_give_no_diff(tmp_path: Path) -> None:
 def test_what_cannot_be_changed_in_its_place_is_refused(tmp_path: Path, old: str, new: str, told: str) -> None:
     path = written(tmp_path, old, new)
     with pytest.raises(BadInput, match=told):
-        proposed(read_text(path), load_params(path), BETTER)
+        proposed(text_of(path), load_params(path), BETTER)
 
 
 def test_writing_keeps_line_ends_rights_and_links_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -82,9 +84,9 @@ def test_writing_keeps_line_ends_rights_and_links_and_leaves_nothing_beside(tmp_
     real.write_bytes((PROJECT / "params.yaml").read_bytes().replace(b"\n", b"\r\n"))
     real.chmod(0o640)
     link.symlink_to(real)
-    before = read_text(link)
+    before = text_of(link)
     after = proposed(before, load_params(link), BETTER)
-    write_params(link, before, after)
+    write_edits([Edit(link, before, after)])
     assert link.is_symlink()
     assert real.read_bytes().count(b"\r\n") == real.read_bytes().count(b"\n")
     assert load_params(link).training.boosted_trees.depth == 3
@@ -94,24 +96,24 @@ def test_writing_keeps_line_ends_rights_and_links_and_leaves_nothing_beside(tmp_
 
 def test_a_file_that_somebody_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path)
-    before = read_text(path)
+    before = text_of(path)
     path.write_text(before.replace("seed: 7", "seed: 8"))
-    with pytest.raises(BadInput, match="changed while its settings were tuned"):
-        write_params(path, before, before + "\n")
+    with pytest.raises(BadInput, match="was changed meanwhile"):
+        write_edits([Edit(path, before, before + "\n")])
     assert load_params(path).training.seed == 8
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_beside(tmp_path: Path) -> None:
     path = written(tmp_path)
-    before = read_text(path)
+    before = text_of(path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            write_params(path, before, before.replace("seed: 7", "seed: 8"))
+            write_edits([Edit(path, before, before.replace("seed: 7", "seed: 8"))])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert read_text(path) == before
+    assert text_of(path) == before
     assert list(tmp_path.iterdir()) == [path]
 
 
