@@ -21,8 +21,8 @@ tfdv: .venv-tfdv/ready ## Make TensorFlow Data Validation's environment
 demo: env tfdv ## The main job: simulate (or CLAIMS=<csv> DATASET=<name>), snapshot, train, approve, deploy, score
 	@fraud-ml demo $(if $(CLAIMS),--claims "$(CLAIMS)") $(if $(DATASET),--dataset $(DATASET))
 
-test: env tfdv ## All tests, real servers included
-	@pytest $(ARGS)
+test: env tfdv ## All tests, real servers included, in two processes; ARGS="-n 0 tests/unit" chooses
+	@pytest -n 2 --dist loadgroup $(ARGS)
 
 check: env ## Format, lint, types, import layers, unused dependencies
 	ruff format --check .

@@ -40,6 +40,20 @@ program.wait()
 """
 
 
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together, in one process, the tests that share servers or a file's fixtures; the rest may run beside them."""
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        shared = _SHARE_SERVERS.get(place.parts[0], place.as_posix())
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
+_SHARE_SERVERS = {"dags": "airflow", "end_to_end": "airflow", "integration": "servers"}
+
+
 @contextmanager
 def _folder_for_a_stack() -> Iterator[Path]:
     """Yield an empty folder; afterwards nothing runs there."""
