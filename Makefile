@@ -22,7 +22,7 @@ demo: env tfdv ## The main job: simulate (or CLAIMS=<csv> DATASET=<name>), snaps
 	@fraud-ml demo $(if $(CLAIMS),--claims "$(CLAIMS)") $(if $(DATASET),--dataset $(DATASET))
 
 test: env tfdv ## All tests, real servers included, in two processes; ARGS="-n 0 tests/unit" chooses
-	@pytest -n 2 --dist loadgroup $(ARGS)
+	@pytest -n 2 $(ARGS)
 
 check: env ## Format, lint, types, import layers, unused dependencies
 	ruff format --check .

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.stack import Stack
@@ -40,18 +42,19 @@ program.wait()
 """
 
 
-TESTS = Path(__file__).parent
+class _Together(LoadScopeScheduling):
+    """Keeps in one process the tests that share servers, or a file's fixtures; the longest go first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return _SHARED_SERVERS.get(file.split("/")[1], file)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one process, the tests that share servers or a file's fixtures; the rest may run beside them."""
-    for item in items:
-        place = item.path.relative_to(TESTS)
-        shared = _SHARE_SERVERS.get(place.parts[0], place.as_posix())
-        item.add_marker(pytest.mark.xdist_group(shared))
+_SHARED_SERVERS = {"dags": "airflow", "end_to_end": "airflow", "integration": "servers"}
 
 
-_SHARE_SERVERS = {"dags": "airflow", "end_to_end": "airflow", "integration": "servers"}
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Together(config, log)
 
 
 @contextmanager

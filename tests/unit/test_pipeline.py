@@ -61,7 +61,7 @@ ROOMS = {
     "train": "fraud_ml.training",
     "evaluate": "fraud_ml.evaluation",
 }
-# params.py only reads params.yaml, whose values DVC watches by themselves; edits.py changes people's files, no stage does
+# params.py only reads params.yaml, whose values DVC watches by themselves; edits.py changes what people write
 NOT_BEHAVIOUR = {
     "fraud_ml.documents",
     "fraud_ml.edits",
