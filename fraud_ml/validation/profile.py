@@ -5,6 +5,7 @@ quantiles are known to 2 %. Source: DDSketch (Masson, Rim, Lee 2019), which merg
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -132,3 +133,16 @@ def quantile(counts: Mapping[str, int], share: float) -> int:
         if seen >= wanted:
             return bucket
     return ordered[-1][0]
+
+
+def tenths(counts: Mapping[str, int]) -> list[int]:
+    """Return the buckets that end nine tenths of the rows, lowest first; those that are equal once."""
+    return sorted({quantile(counts, part / 10) for part in range(1, 10)})
+
+
+def binned(counts: Mapping[str, int], edges: list[int]) -> list[int]:
+    """Return how many rows lie up to each edge and above the one before, and last those above all of them."""
+    bins = [0] * (len(edges) + 1)
+    for bucket, rows in counts.items():
+        bins[bisect_left(edges, int(bucket))] += rows
+    return bins

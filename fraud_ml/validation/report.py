@@ -1,6 +1,6 @@
-"""The report people open: the verdict in a sentence, every finding, Data Docs and TFDV's figures. Nothing from outside.
+"""The report people open: verdict in a sentence, findings, what drifted drawn, Data Docs, TFDV's figures.
 
-No clock and no path of this machine: the same judgement gives the same page. No claim's value either.
+Nothing from outside; no clock and no path of this machine: the same judgement gives the same page. No claim's value.
 """
 
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from fraud_ml.artifacts import Finding, Outcome, Severity, Verdict
+from fraud_ml.validation import charts
+from fraud_ml.validation.drawings import Drawing
 from fraud_ml.validation.statistics import Described
 from fraud_ml.validation.verdict import Judgement
 
@@ -52,12 +54,14 @@ def write_report(folder: Path, judgement: Judgement, *, title: str, dataset: str
         _verdict(judgement.verdict),
         _facts(judgement.verdict, dataset, as_of),
         _findings(judgement.verdict.findings),
+        _drawings(judgement.drawings),
         _data_docs(folder, judgement.data_docs_page),
         _statistics(judgement.described),
     )
     head = (
         '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(judgement.verdict.about)}: {judgement.verdict.decision}</title><style>{_STYLE}</style>"
+        f"<title>{escape(judgement.verdict.about)}: {judgement.verdict.decision}</title>"
+        f"<style>{_STYLE}{charts.STYLE}</style>"
     )
     page = f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n' + "\n".join(body)
     partial = folder / f".{INDEX}.{os.getpid()}"
@@ -130,6 +134,16 @@ def _findings(findings: Sequence[Finding]) -> str:
         rows.append(f'<tr><th scope="row">{escape(finding.code)}</th>{"".join(cells)}</tr>')
     caption = "What stops comes first. A rule that could not judge stops like one that failed."
     return f"<h2>Findings</h2>{_table(caption, heads, rows)}"
+
+
+def _drawings(drawings: Sequence[Drawing]) -> str:
+    if not drawings:
+        return ""
+    told = (
+        "Shares of the claims of a month beside those of the months before it. Numbers are told without a scale: each "
+        "part holds about a tenth of the claims before, the lowest first. A category is named where the suite lists it."
+    )
+    return f"<h2>Before and now</h2><p>{told}</p>{''.join(charts.chart(drawing) for drawing in drawings)}"
 
 
 def _data_docs(folder: Path, page: Path | None) -> str:

@@ -17,12 +17,21 @@ from fraud_ml.contract import Contract
 from fraud_ml.params import ValidationParams
 from fraud_ml.validation.checks import NO_ROWS, check_claims, check_share_set_aside
 from fraud_ml.validation.describing import add_descriptions
+from fraud_ml.validation.drawings import Drawing, draw
 from fraud_ml.validation.partial import Aside, Partial
 from fraud_ml.validation.partition import Judges, judge_months, read_judges
 from fraud_ml.validation.quarantine import SetAside
 from fraud_ml.validation.statistics import SCHEMA_FILE, TIMEOUT_S, Described, Worker
 from fraud_ml.validation.suite import Suite
-from fraud_ml.validation.weighing import Columns, Months, gather, weigh_own_checks, weigh_rules, weigh_suite
+from fraud_ml.validation.weighing import (
+    Columns,
+    Months,
+    evidence_of,
+    gather,
+    weigh_own_checks,
+    weigh_rules,
+    weigh_suite,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +45,7 @@ class Judgement:
     set_aside: tuple[SetAside, ...]
     described: Described
     data_docs_page: Path | None = None
+    drawings: tuple[Drawing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def judge_table(
     about = f"snapshot {contract.dataset} as of {as_of.isoformat()}"
     verdict = Verdict.of(about, subject_digest, findings, rows=table.rows, quarantined_rows=len(aside))
     set_aside = tuple(SetAside(digest, code) for digest, codes in aside for code in codes)
-    return Judgement(verdict, set_aside, found.described, found.page)
+    return Judgement(verdict, set_aside, found.described, found.page, found.drawings)
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
@@ -133,6 +143,7 @@ class _Found:
     aside: tuple[Aside, ...]
     ruled: Sequence[Finding] = ()
     page: Path | None = None
+    drawings: tuple[Drawing, ...] = ()
 
 
 def _found(table: Table, judges: Judges, as_of: date, worker: Worker | None, data_docs: Path | None) -> _Found:
@@ -146,13 +157,16 @@ def _found(table: Table, judges: Judges, as_of: date, worker: Worker | None, dat
         from fraud_ml.validation.expectations import publish  # heavy: great_expectations
 
         page = publish(judges.suite, expected.findings, expected.kept, as_of, data_docs)
+    evidence = evidence_of(months, judges, as_of)
+    ruled = weigh_rules(months, judges, evidence)
     return _Found(
         weigh_own_checks(months, judges, as_of),
         expected.findings,
         worker.result() if worker else Described(()),
         _one_a_row(months, further),
-        weigh_rules(months, judges, as_of),
+        ruled,
         page,
+        draw(evidence, ruled),
     )
 
 

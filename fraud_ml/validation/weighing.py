@@ -58,17 +58,21 @@ def weigh_own_checks(months: Months, judges: Judges, as_of: date) -> list[Findin
     return [one.finding for one in weigh_checks(counts, judges.contract, as_of, repeated_keys=repeated)]
 
 
-def weigh_rules(months: Months, judges: Judges, as_of: date) -> list[Finding]:
-    """Return what our own rules over months, and those of rows, find."""
+def evidence_of(months: Months, judges: Judges, as_of: date) -> Evidence:
+    """Return what our own rules over months look at."""
     profiles = {month.month: month.profile for month in months.summaries}
+    return Evidence(judges.contract, as_of, profiles, judges.suite.declared)
+
+
+def weigh_rules(months: Months, judges: Judges, evidence: Evidence) -> list[Finding]:
+    """Return what our own rules over months, and those of rows, find."""
     names = dict.fromkeys(name for month in months.summaries for name in month.broken)
     broken = {name: sum(month.broken.get(name, 0) for month in months.summaries) for name in names}
     examples = {
         name: tuple(sorted(digest for month in months.summaries for digest in month.examples.get(name, ()))[:EXAMPLES])
         for name in names
     }
-    evidence = Evidence(judges.contract, as_of, profiles, judges.suite.declared)
-    found = Profiled(profiles, broken, {})
+    found = Profiled(evidence.months, broken, {})
     return [
         *judge_rules(evidence),
         *row_findings(judges.contract, judges.row_rules, found, months.rows, examples),

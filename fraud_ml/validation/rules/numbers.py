@@ -1,17 +1,15 @@
 """Where a column's numbers lie: drift, a change of unit, and numbers far beyond the rest."""
 
 import math
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
-from fraud_ml.validation.profile import BUCKETS_PER_E, ColumnProfile, quantile
+from fraud_ml.validation.profile import BUCKETS_PER_E, ColumnProfile, binned, quantile, tenths
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import Shift, Z, stability_index
 
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
-_BINS = 10
 _FACTOR = math.log(1.8)  # a smaller factor between units is drift
 _TOGETHER = 0.25  # the quartiles' logarithms of the factor differ by no more
 _ENOUGH_ROWS = 100  # below, a quartile may tell one claim's value, and tails are not known
@@ -145,12 +143,5 @@ def _shifts(evidence: Evidence, name: str) -> Iterator[tuple[Compared, Shift, fl
 
 
 def _shift(now: Mapping[str, int], before: Mapping[str, int]) -> Shift:
-    edges = sorted({quantile(before, step / _BINS) for step in range(1, _BINS)})
-    return stability_index(_binned(now, edges), _binned(before, edges))
-
-
-def _binned(counts: Mapping[str, int], edges: list[int]) -> list[int]:
-    bins = [0] * (len(edges) + 1)
-    for bucket, rows in counts.items():
-        bins[bisect_left(edges, int(bucket))] += rows
-    return bins
+    edges = tenths(before)
+    return stability_index(binned(now, edges), binned(before, edges))
