@@ -5,6 +5,7 @@ Started by a new snapshot, for the same as-of date (the partition key).
 1. **open_run** clones the code into a checkout of the run's own and pins snapshot and champion in it.
 2. **stages** are those of `dvc.yaml`, one task each. Same snapshot, parameters and code: the cache answers. A verdict
    `rejected` ends the run at once; its findings stand in the task's log and behind the button *Validation report*.
+   Accepted claims are announced as the asset `claims_accepted_<line>`, with the verdict, for whoever waits for them.
 3. **register** puts the candidate into MLflow, once. **approval** waits, without a worker, until enough distinct people
    have signed the candidate's digest (`fraud-ml approve`).
 4. **promote** writes decision and message in one transaction; **acknowledgement** waits for the scorer's answer.
@@ -55,7 +56,13 @@ def fraud_retraining(line: Line) -> DAG:
         },
     ) as dag:
         run = OpenRun(task_id="open_run", dataset=line.dataset, plan=PLAN)
-        stages = dvc_task_group(PLAN, run.output, pools={"train": "training"}, timeouts={"train": timedelta(hours=8)})
+        stages = dvc_task_group(
+            PLAN,
+            run.output,
+            pools={"train": "training"},
+            timeouts={"train": timedelta(hours=8)},
+            announces={"validate": Asset(f"claims_accepted_{line.dataset}")},
+        )
         registered = FraudMLOperator(task_id="register", run=run.output, arguments=["register", "--run-key", RUN_KEY])
         approval = ApprovalWait(task_id="approval", candidate=registered.output, waits_at_most=timedelta(days=14))
         promoted = FraudMLOperator(task_id="promote", run=run.output, arguments=["promote", CANDIDATE])

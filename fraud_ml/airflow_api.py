@@ -109,6 +109,16 @@ class AirflowApi:
                 return run
         return None
 
+    def asset_events(self, name: str) -> list[dict[str, Any]]:
+        """Return the newest events of an asset, newest first, as Airflow tells them; none where it is not known."""
+        assets = self._call("GET", "/assets", params={"name_pattern": name})["assets"]
+        found = [asset["id"] for asset in assets if asset["name"] == name]
+        if not found:
+            return []
+        events = self._call("GET", "/assets/events", params={"asset_id": found[0], "order_by": "-id", "limit": 50})
+        told: list[dict[str, Any]] = events["asset_events"]
+        return told
+
     def runs_of_dates(self, dag_id: str, begin: date, end: date) -> dict[str, Run]:
         """Return partition key -> the newest run of it, for the keys whose dates lie in [begin, end]."""
         found: dict[str, Run] = {}

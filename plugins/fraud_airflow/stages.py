@@ -5,13 +5,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import BaseOperator, Context, TaskGroup, XComArg
+from airflow.sdk import Asset, BaseOperator, Context, TaskGroup, XComArg
 
 from fraud_airflow.plan import Plan, StagePlan
 from fraud_airflow.processes import ProcessGroup
 from fraud_airflow.reports import ReportLink, publish_report, report_page
 from fraud_airflow.repro import run_stage, stage_group
-from fraud_ml.artifacts import Finding, Verdict, load
+from fraud_ml.artifacts import Finding, Outcome, Verdict, load
 from fraud_ml.errors import FraudMLError, NotAccepted
 from fraud_ml.settings import Settings
 
@@ -23,10 +23,12 @@ def dvc_task_group(
     group_id: str = "stages",
     pools: Mapping[str, str] | None = None,
     timeouts: Mapping[str, timedelta] | None = None,
+    announces: Mapping[str, Asset] | None = None,
 ) -> TaskGroup:
     """Return a task group with one task for each stage of `plan`, each working in the checkout that `run` opened.
 
-    `pools` and `timeouts` are by stage name; a stage that they leave out has the DAG's defaults.
+    `pools`, `timeouts` and `announces` (what a stage's accepted verdict makes known) are by stage name; a stage that
+    they leave out has the DAG's defaults, or announces nothing.
     """
     with TaskGroup(group_id, tooltip="The stages of dvc.yaml") as group:
         tasks: dict[str, StageOperator] = {}
@@ -36,6 +38,8 @@ def dvc_task_group(
                 chosen["pool"] = pools[stage.name]
             if timeouts and stage.name in timeouts:
                 chosen["execution_timeout"] = timeouts[stage.name]
+            if announces and stage.name in announces:
+                chosen["announces"] = announces[stage.name]
             tasks[stage.name] = StageOperator(task_id=stage.name, stage=stage, run=run, **chosen)
             for earlier in stage.after:
                 tasks[earlier] >> tasks[stage.name]
@@ -48,16 +52,18 @@ REPORTS = {"validate": "Validation report", "evaluate": "Evaluation report"}  # 
 class StageOperator(BaseOperator):
     """Runs one stage in its run's own checkout, publishes its report and stops the run when its verdict is `rejected`.
 
-    Returns {"stage", "cached", "command_s", "wall_s"}. A retry after any kill gives the same outputs.
+    `announces` is an asset whose event tells an accepted verdict; of a rejected one Airflow tells no event, since the
+    task fails. Returns {"stage", "cached", "command_s", "wall_s"}. A retry after any kill gives the same outputs.
     """
 
     template_fields = ("run",)
     ui_color = "#e3f2e6"
 
-    def __init__(self, *, stage: StagePlan, run: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, stage: StagePlan, run: Any, announces: Asset | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs, outlets=[announces] if announces else None)
         self.stage = stage
         self.run = run
+        self.announces = announces
         self.report_page = ""
         if stage.report or stage.verdict:
             self.operator_extra_links = (ReportLink(REPORTS.get(stage.name, "Report") if stage.report else "Verdict"),)
@@ -79,14 +85,28 @@ class StageOperator(BaseOperator):
             done.stage,
             "answered from the cache" if done.cached else f"its command took {done.command_s} s",
         )
-        self._publish_and_judge(settings, checkout)
+        verdict = self._publish_and_judge(settings, checkout)
+        if verdict and self.announces:
+            context["outlet_events"][self.announces].extra = self.announcement(verdict)
         return done.as_dict()
+
+    def announcement(self, verdict: Verdict) -> dict[str, Any]:
+        """Return what the asset event says of an accepted verdict; nothing of any claim."""
+        return {
+            "about": verdict.about,
+            "digest": verdict.subject_digest,
+            "rows": verdict.rows,
+            "quarantined_rows": verdict.quarantined_rows,
+            "warnings": sorted({finding.code for finding in verdict.findings if finding.outcome is Outcome.FAILED}),
+            "report": self.report_page,
+        }
 
     def on_kill(self) -> None:
         if self._group:
             self._group.end(wait=False)
 
-    def _publish_and_judge(self, settings: Settings, checkout: Path) -> None:
+    def _publish_and_judge(self, settings: Settings, checkout: Path) -> Verdict | None:
+        """Return the stage's verdict if it has one; it is accepted then."""
         verdict = load(Verdict, checkout / self.stage.verdict) if self.stage.verdict else None
         if self.stage.report or self.stage.verdict:
             try:
@@ -98,7 +118,7 @@ class StageOperator(BaseOperator):
                     raise
                 self.log.warning("The report could not be published: %s", error)
         if verdict is None or verdict.is_accepted:
-            return
+            return verdict
         for finding in verdict.stopping:
             self.log.error("%s", describe(finding, verdict))
         raise rejection(verdict, self.stage.name, self.report_page)

@@ -184,6 +184,13 @@ def test_snapshot_is_announced_under_the_name_that_retraining_waits_for(dags: di
         assert (outlet.name, outlet.uri) == (waits_for.name, waits_for.uri)
 
 
+def test_accepted_claims_are_announced_and_start_nothing_here(dags: dict[str, DAG]) -> None:
+    for line in lines_of_business():
+        outlets = {task.task_id: task.outlets for task in dags[f"fraud_retraining_{line.dataset}"].tasks}
+        assert [outlet.name for outlet in outlets["stages.validate"]] == [f"claims_accepted_{line.dataset}"]
+        assert not any(given for task, given in outlets.items() if task != "stages.validate")
+
+
 def test_partition_key_of_a_snapshot_is_its_as_of_date(dags: dict[str, DAG]) -> None:
     for kind in ("claims_snapshot", "score_history"):
         timetable = dags[f"{kind}_motor"].timetable

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from fraud_airflow.plan import Plan, StagePlan, read_plan
 from fraud_airflow.policies import RETRY_ONLY_WHAT_MAY_PASS, tell_failure
 from fraud_airflow.stages import StageOperator, describe, dvc_task_group, rejection
 from fraud_ml import errors
-from fraud_ml.artifacts import Finding, Outcome, Severity, Verdict, save
+from fraud_ml.artifacts import Finding, Outcome, Severity, Verdict, load, save
 from fraud_ml.errors import NotAccepted, Rejected, Unavailable
 from fraud_ml.settings import PROJECT, Settings
 
@@ -144,6 +145,21 @@ def test_accepted_verdict_whose_report_cannot_be_published_is_tried_again(
     task.run = run_facts
     with pytest.raises(Unavailable):
         task._publish_and_judge(no_store, tmp_path)
+
+
+def test_event_of_an_accepted_verdict_tells_what_was_judged_and_what_warned(tmp_path: Path) -> None:
+    warning = replace(NULLS, code="DATA124", severity=Severity.WARN)
+    aside = replace(NULLS, code="DATA004", severity=Severity.QUARANTINE)
+    task = judged(tmp_path, PASSED, warning, aside)
+    told = task.announcement(load(Verdict, tmp_path / "workspace" / "verdict.json"))
+    assert told == {
+        "about": "snapshot motor as of 2025-12-31",
+        "digest": "ab" * 32,
+        "rows": 15_420,
+        "quarantined_rows": 0,
+        "warnings": ["DATA004", "DATA124"],
+        "report": "",
+    }
 
 
 def test_verdict_without_any_finding_is_a_rejection() -> None:

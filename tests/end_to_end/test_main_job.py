@@ -56,6 +56,17 @@ def test_real_claims_end_as_ten_scores_of_the_promoted_version(
     assert live_digest(full_stack, "carclaims") == carclaims_demo.candidate_digest
 
 
+def test_accepted_claims_are_announced_with_their_verdict_for_their_date(
+    carclaims_demo: DemoResult, airflow: AirflowApi
+) -> None:
+    events = airflow.asset_events("claims_accepted_carclaims")
+    [event] = [event for event in events if event["source_run_id"] == carclaims_demo.retraining_run_id]
+    verdict = artifacts.load(artifacts.Verdict, workspace_of(airflow, carclaims_demo).validation_verdict)
+    assert event["partition_key"] == carclaims_demo.as_of
+    assert (event["extra"]["digest"], event["extra"]["rows"]) == (verdict.subject_digest, verdict.rows)
+    assert event["extra"]["report"].startswith(airflow.url)
+
+
 def test_the_ledger_tells_the_whole_story_in_order(carclaims_demo: DemoResult, ledger: Ledger) -> None:
     kinds = [entry.kind for entry in ledger.find(subject=carclaims_demo.candidate_digest)]
     assert kinds == [
