@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks._claim_rows import rows_by_recorded_month
 from benchmarks.harness import Figure, Figures
@@ -30,6 +30,9 @@ from fraud_ml.data.subject_keys import SnapshotKeys
 from fraud_ml.data.tables import log_columns, log_schema
 from fraud_ml.params import load_params
 from fraud_ml.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CLAIMS, QUICK_CLAIMS = 10_000_000, 100_000
 PEER_CLAIMS = 1_000_000  # that pandas holds as one frame
@@ -49,7 +52,7 @@ def costs(*, quick: bool) -> Figures:
         shutil.rmtree(home / "all")
         _lay_out(home / "peer", min(claims, PEER_CLAIMS), (FIRST,))
         part = home / "peer" / f"{FIRST}"
-        turns = [(_alone("judge", part), _alone("plain", part)) for _ in range(1 if quick else 3)]
+        turns = [tuple(_alone(act, part) for act in ("judge", "plain", "pandera")) for _ in range(1 if quick else 3)]
         empty = [_empty(home / "empty") for _ in range(1 if quick else 3)]
     finally:
         shutil.rmtree(home, ignore_errors=True)
@@ -57,10 +60,15 @@ def costs(*, quick: bool) -> Figures:
     return {
         "rows_per_s": Figure(round(rows / first["seconds"]), "rows/s", note=f"{rows:,} claims of 35 columns"),
         "over_gx_pandas": Figure.median_of(
-            [plain["seconds"] / ours["seconds"] for ours, plain in turns],
+            [plain["seconds"] / ours["seconds"] for ours, plain, _ in turns],
             "ratio",
             peer="Great Expectations on one pandas frame, the same suite and nothing else",
             note=f"{turns[0][0]['rows']:,} claims",
+        ),
+        "over_pandera": Figure.median_of(
+            [pandera["seconds"] / ours["seconds"] for ours, _, pandera in turns],
+            "ratio",
+            peer="pandera on one pandas frame, the same expectations and nothing else",
         ),
         "peak_gib": Figure(round(max(first["peak_gib"], again["peak_gib"]), 2), "GiB", note="resident, one process"),
         "next_day_over_full": Figure(
@@ -168,13 +176,27 @@ def _judge(folder: Path, cache: Path | None) -> dict[str, Any]:
     return {"rows": judgement.verdict.rows, "judged": judged, "months": len(manifest.files)}
 
 
-def _plain(folder: Path) -> dict[str, Any]:
-    """Let Great Expectations validate the suite on all claims as one pandas frame, read from the same Parquet."""
-    import great_expectations as gx
+def _asked(folder: Path) -> "tuple[pd.DataFrame, dict[str, Any]]":
+    """Return all claims as one pandas frame, read from the same Parquet, and the suite as it is written."""
     import pandas as pd
 
     claims = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))], ignore_index=True)
-    content = json.loads((RULES / "suite.json").read_text(encoding="utf-8"))
+    return claims, json.loads((RULES / "suite.json").read_text(encoding="utf-8"))
+
+
+def _pandera(folder: Path) -> dict[str, Any]:
+    """Let pandera ask the suite's expectations."""
+    from benchmarks._pandera_peer import broken
+
+    claims, content = _asked(folder)
+    return {"rows": len(claims), "broken": len(broken(claims, content["expectations"]))}
+
+
+def _plain(folder: Path) -> dict[str, Any]:
+    """Let Great Expectations validate the suite."""
+    import great_expectations as gx
+
+    claims, content = _asked(folder)
     context = gx.get_context(mode="ephemeral")
     asset = context.data_sources.add_pandas("snapshot").add_dataframe_asset("claims")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": claims})
@@ -217,6 +239,7 @@ def _empty(root: Path) -> float:
 def _main(act: str, folder: Path, cache: Path | None = None) -> dict[str, Any]:
     acts: dict[str, Callable[[], dict[str, Any]]] = {
         "judge": lambda: _judge(folder, cache),
+        "pandera": lambda: _pandera(folder),
         "plain": lambda: _plain(folder),
         "scan": lambda: _scan(folder),
     }

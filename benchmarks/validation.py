@@ -16,6 +16,7 @@ another insurer.
 - `next_day_over_full`: the same for the fold of the next day, of which the unchanged months were judged before.
 - `over_gx_pandas`: Great Expectations alone, validating the suite on one pandas frame, over the whole verdict on the
   same Parquet, each in a process of its own, in turns; on as many claims as pandas can hold. Above 1 we are faster.
+- `over_pandera`: the same for pandera, asked what the suite asks.
 - `over_scan_limit`: DuckDB reading each column of the same Parquet once, over the whole verdict.
 - `empty_reject_s`: `fraud-ml validate` on a snapshot without a row, from its start to its end.
 """
