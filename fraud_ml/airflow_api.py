@@ -109,15 +109,11 @@ class AirflowApi:
                 return run
         return None
 
-    def asset_events(self, name: str) -> list[dict[str, Any]]:
-        """Return the newest events of an asset, newest first, as Airflow tells them; none where it is not known."""
-        assets = self._call("GET", "/assets", params={"name_pattern": name})["assets"]
-        found = [asset["id"] for asset in assets if asset["name"] == name]
-        if not found:
-            return []
-        events = self._call("GET", "/assets/events", params={"asset_id": found[0], "order_by": "-id", "limit": 50})
-        told: list[dict[str, Any]] = events["asset_events"]
-        return told
+    def announced_by(self, run: Run) -> list[dict[str, Any]]:
+        """Return the asset events of a run, newest first, as Airflow tells them."""
+        source = {"source_dag_id": run.dag_id, "source_run_id": run.run_id, "order_by": "-timestamp"}
+        events: list[dict[str, Any]] = self._call("GET", "/assets/events", params=source)["asset_events"]
+        return events
 
     def runs_of_dates(self, dag_id: str, begin: date, end: date) -> dict[str, Run]:
         """Return partition key -> the newest run of it, for the keys whose dates lie in [begin, end]."""

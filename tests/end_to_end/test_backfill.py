@@ -28,7 +28,7 @@ from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 RANGES = {"motor": ("2023-01-01", "2025-12-31"), "carclaims": ("1994-01-01", "1997-01-31")}
 DATES = {"motor": 36, "carclaims": 12}

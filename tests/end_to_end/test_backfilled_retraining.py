@@ -18,7 +18,7 @@ from fraud_ml.demo import DemoResult
 from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.settings import PROJECT, Settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 DAY = "1997-01-01"  # a tick of the quarterly schedule; by then everything was recorded
 WORLD = (EntryKind.APPROVED, EntryKind.PROMOTED, EntryKind.DEPLOYED)

@@ -19,7 +19,7 @@ from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.stack import Stack
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 END_STATES = {"success", "failed", "upstream_failed", "skipped"}  # so that a refused candidate is told at once
 

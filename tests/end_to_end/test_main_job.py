@@ -15,7 +15,7 @@ from fraud_ml.demo import DemoResult, finish_retraining
 from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.settings import Settings
 
-pytestmark = [pytest.mark.stack, pytest.mark.slow]
+pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
 STAGES = ("validate", "features", "train", "evaluate")
 
@@ -59,10 +59,9 @@ def test_real_claims_end_as_ten_scores_of_the_promoted_version(
 def test_accepted_claims_are_announced_with_their_verdict_for_their_date(
     carclaims_demo: DemoResult, airflow: AirflowApi
 ) -> None:
-    events = airflow.asset_events("claims_accepted_carclaims")
-    [event] = [event for event in events if event["source_run_id"] == carclaims_demo.retraining_run_id]
+    [event] = airflow.announced_by(airflow.run("fraud_retraining_carclaims", carclaims_demo.retraining_run_id))
     verdict = artifacts.load(artifacts.Verdict, workspace_of(airflow, carclaims_demo).validation_verdict)
-    assert event["partition_key"] == carclaims_demo.as_of
+    assert (event["name"], event["partition_key"]) == ("claims_accepted_carclaims", carclaims_demo.as_of)
     assert (event["extra"]["digest"], event["extra"]["rows"]) == (verdict.subject_digest, verdict.rows)
     assert event["extra"]["report"].startswith(airflow.url)
 
