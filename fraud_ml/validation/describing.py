@@ -6,7 +6,7 @@ TFDV takes its own statistics in a row-wise pass over all claims; its validator 
 # ruff: noqa: S608 - names are quoted
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,11 @@ def describe_chunk(
     columns: dict[str, dict[str, Figures]] = {month: {} for month in chunk.months}
     with connect() as duck:
         duck.register("claims", table.append_column("__month", months))
+        texts = [name for name in table.column_names if pa.types.is_string(table[name].type)]
+        totals = _totals(duck, texts)
         for name in table.column_names:
-            if pa.types.is_string(table[name].type):
-                found = _of_text(duck, name, chunk.months, profiles, name in with_domain)
+            if name in totals:
+                found = _of_text(duck, name, totals[name], profiles, name in with_domain)
             else:
                 found = _of_numbers(chunk, table[name].to_numpy())
             for month, figures in found.items():
@@ -130,14 +132,23 @@ def as_told(description: Description) -> dict[str, Any]:
 # --- inside ---------------------------------------------------------------------------------------------------------
 
 
+def _totals(duck: Any, texts: Sequence[str]) -> dict[str, dict[str, tuple[int, int]]]:
+    """Return column -> month -> how many values are known, and their characters: of all columns in one pass."""
+    wanted = ", ".join(f"count({name}), coalesce(sum(strlen({name})), 0)" for name in map(quoted, texts))
+    found: dict[str, dict[str, tuple[int, int]]] = {name: {} for name in texts}
+    if texts:
+        for month, *figures in duck.execute(f"SELECT __month, {wanted} FROM claims GROUP BY __month").fetchall():
+            for name, known, characters in zip(texts, figures[::2], figures[1::2], strict=True):
+                found[name][month] = known, int(characters)
+    return found
+
+
 def _of_text(
-    duck: Any, name: str, months: Collection[str], profiles: Mapping[str, Profile], has_domain: bool
+    duck: Any, name: str, totals: Mapping[str, tuple[int, int]], profiles: Mapping[str, Profile], has_domain: bool
 ) -> dict[str, Figures]:
     column = quoted(name)
-    query = f"SELECT __month, count({column}), coalesce(sum(strlen({column})), 0) FROM claims GROUP BY __month"
-    totals = {month: (known, int(characters)) for month, known, characters in duck.execute(query).fetchall()}
-    counted = {month: _counted(profiles.get(month), name) for month in months}
-    unknown = [month for month in months if counted[month] is None]
+    counted = {month: _counted(profiles.get(month), name) for month in totals}
+    unknown = [month for month in totals if counted[month] is None]
     frequent: dict[str, dict[str, int]] = {month: {} for month in unknown}
     if unknown and has_domain:
         rank = f"row_number() OVER (PARTITION BY __month ORDER BY count(*) DESC, {column})"

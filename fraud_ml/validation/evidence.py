@@ -95,9 +95,15 @@ class Evidence:
         return min(max((counts_until - first_of(month)).days + 1, 0), days) / days
 
     def _pooled(self, name: str, months: tuple[str, ...]) -> tuple[ColumnProfile, int]:
-        parts = [Profile(self.months[m].rows, {name: self.months[m].columns[name]}) for m in months]
-        pooled = merge(parts)
-        return pooled.columns[name], pooled.rows
+        asked = (name, months)
+        if asked not in self._pools:  # settled or not, a column is held against the same months
+            pooled = merge(Profile(self.months[m].rows, {name: self.months[m].columns[name]}) for m in months)
+            self._pools[asked] = pooled.columns[name], pooled.rows
+        return self._pools[asked]
+
+    @cached_property
+    def _pools(self) -> dict[tuple[str, tuple[str, ...]], tuple[ColumnProfile, int]]:
+        return {}
 
 
 def first_of(month: str) -> date:

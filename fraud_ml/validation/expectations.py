@@ -5,9 +5,7 @@ Its results may carry a claim's values (observed maxima, unexpected values, mess
 from findings and Data Docs (`data_docs.py`) alike.
 """
 
-import logging
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fraud_ml.artifacts import Finding, Outcome
 from fraud_ml.validation.counting import Count, decide, sets_aside
 from fraud_ml.validation.data_docs import data_docs_site, write_data_docs
+from fraud_ml.validation.loading import great_expectations
 from fraud_ml.validation.suite import Rule, Suite
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def judge_expectations(
     Rules about people's columns are judged on the claims of those who are not `unknown_people`: erased is no finding.
     A rule in which Great Expectations raised is undecided. Raises BadInput when it refuses an expectation.
     """
-    gx = _great_expectations()
+    gx = great_expectations()
     context = _context(None)
     parts = _suites(gx, suite, unknown_people)
     asset = context.data_sources.add_pandas("snapshot").add_dataframe_asset("claims")
@@ -136,17 +135,9 @@ def publish(
     suite: Suite, findings: Sequence[Finding], kept: Mapping[str, Mapping[str, Any]], as_of: date, folder: Path
 ) -> Path | None:
     """Write Data Docs of the suite's findings, in its order, and return the page of this validation."""
-    _great_expectations()
+    great_expectations()
     told = [(finding, kept.get(finding.code, {})) for finding in findings]
     return write_data_docs(_context(folder), suite, told, as_of, folder)
-
-
-def _great_expectations() -> Any:
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # its messages may quote values
-    import great_expectations as gx
-
-    return gx
 
 
 def _context(data_docs: Path | None) -> Any:
@@ -170,7 +161,7 @@ def _context(data_docs: Path | None) -> Any:
 
 def load_expectations(suite: Suite) -> dict[str, Any]:
     """Return Great Expectations' object for each rule, by code. Raises BadInput when it refuses an expectation."""
-    gx = _great_expectations()
+    gx = great_expectations()
     from great_expectations.expectations.expectation import (
         ColumnMapExpectation,
         ColumnPairMapExpectation,

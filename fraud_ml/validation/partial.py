@@ -6,7 +6,7 @@ A month's partial depends on its claims, the rules and this code alone: not on t
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +69,7 @@ def to_bytes(partial: Partial) -> bytes:
 
     arrays = io.BytesIO()
     np.savez(arrays, allow_pickle=False, **partial.hashes)  # type: ignore[arg-type]
-    return json.dumps(asdict(partial.summary)).encode() + b"\n" + arrays.getvalue()
+    return json.dumps(partial.summary, default=vars).encode() + b"\n" + arrays.getvalue()
 
 
 def from_bytes(content: bytes) -> Partial:

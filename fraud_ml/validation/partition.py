@@ -1,6 +1,7 @@
 """Judge some event months of claims, and return what is to be kept of each: its partial."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -12,7 +13,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.errors import BadInput
 from fraud_ml.validation.checks import EVENTS, count_checks, happened_until
 from fraud_ml.validation.counting import Count, count_rules, is_counted, unique_columns
-from fraud_ml.validation.describing import describe_chunk
+from fraud_ml.validation.describing import Description, describe_chunk
 from fraud_ml.validation.partial import Aside, Partial, Summary
 from fraud_ml.validation.profiling import EXAMPLES, Chunk, Profiled, RowRule, chunk_of, profile_chunk
 from fraud_ml.validation.quarantine import digest_key
@@ -77,8 +78,10 @@ def judge_months(claims: "pd.DataFrame", judges: Judges, as_of: date) -> list[Pa
     chunk = chunk_of(claims, judges.contract)
     unknown = unknown_people(claims, judges.contract)
     known_ones = chunk if unknown is None else chunk.where(~unknown)
-    found = profile_chunk(chunk, judges.contract, judges.row_rules)
-    expected, masks = _expected(chunk, known_ones, unknown, judges)
+    with ThreadPoolExecutor(1) as beside:  # DuckDB computes while Great Expectations is loaded, and computes
+        described = beside.submit(_described, chunk, known_ones, judges)
+        expected, masks = _expected(chunk, known_ones, unknown, judges)
+        found, descriptions = described.result()
     in_time = happened_until(chunk, as_of)
     masks[EVENTS] = ~in_time
     for rule in judges.row_rules:
@@ -86,10 +89,6 @@ def judge_months(claims: "pd.DataFrame", judges: Judges, as_of: date) -> list[Pa
             masks[rule.code] = masks.get(rule.code, ~_all(chunk)) | _at(found.rows[rule.name], len(claims))
     digests = _Digests(claims, judges.contract.key)
     checks = count_checks(chunk, judges.contract)
-    profiles = found.months
-    if unknown is not None:  # so rarely that counting these months twice costs nothing
-        profiles = profile_chunk(known_ones, judges.contract, ()).months
-    descriptions = describe_chunk(known_ones, judges.contract, profiles, judges.with_domain)
     rows, late = chunk.counted(_all(chunk)), chunk.counted(~in_time)
     erased = chunk.counted(~_all(chunk) if unknown is None else unknown)
     aside = _aside(chunk, masks, digests)
@@ -146,6 +145,14 @@ class _Digests:
         if row not in self._known:
             self._known[row] = digest_key(None if self._keys is None else self._keys.iat[row])
         return self._known[row]
+
+
+def _described(chunk: Chunk, known_ones: Chunk, judges: Judges) -> tuple[Profiled, dict[str, Description]]:
+    found = profile_chunk(chunk, judges.contract, judges.row_rules)
+    profiles = found.months
+    if known_ones is not chunk:  # so rarely that counting these months twice costs nothing
+        profiles = profile_chunk(known_ones, judges.contract, ()).months
+    return found, describe_chunk(known_ones, judges.contract, profiles, judges.with_domain)
 
 
 def _all(chunk: Chunk) -> "NDArray[np.bool_]":

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from fraud_ml.contract import Kind
 
@@ -124,20 +125,20 @@ def value_of(bucket: float) -> float:
     return size if bucket > 0 else -size
 
 
-def quantile(counts: Mapping[str, int], share: float) -> int:
-    """Return the lowest bucket (or day) at or below which at least `share` of the rows lie. Some row is counted."""
+def quantiles(counts: Mapping[str, int], *shares: float) -> list[int]:
+    """Return for each share the lowest bucket (or day) at or below which so many of the rows lie. Some row is counted.
+
+    >>> quantiles({"7": 1, "5": 3}, 0.5, 0.75, 0.9)
+    [5, 5, 7]
+    """
     ordered = sorted((int(bucket), rows) for bucket, rows in counts.items())
-    wanted, seen = share * sum(rows for _, rows in ordered), 0
-    for bucket, rows in ordered:
-        seen += rows
-        if seen >= wanted:
-            return bucket
-    return ordered[-1][0]
+    seen = list(accumulate(rows for _, rows in ordered))
+    return [ordered[min(bisect_left(seen, share * seen[-1]), len(seen) - 1)][0] for share in shares]
 
 
 def tenths(counts: Mapping[str, int]) -> list[int]:
     """Return the buckets that end nine tenths of the rows, lowest first; those that are equal once."""
-    return sorted({quantile(counts, part / 10) for part in range(1, 10)})
+    return sorted(set(quantiles(counts, *(part / 10 for part in range(1, 10)))))
 
 
 def binned(counts: Mapping[str, int], edges: list[int]) -> list[int]:

@@ -31,6 +31,7 @@ class RowRule:
     """A rule of single rows: `broken` is SQL over the claims' columns, true where a row breaks it.
 
     of_text: the condition looks at `column` alone, which holds text: then it is enough to ask its distinct values.
+    only_where: a cheaper condition that every row meets which breaks the rule; the others are not asked.
     """
 
     code: str
@@ -42,6 +43,7 @@ class RowRule:
     next_step: str
     tolerated_share: float = 0.0
     of_text: bool = False
+    only_where: str = ""
     needs: tuple[str, ...] = ()  # further columns that the condition names
 
     @property
@@ -313,10 +315,12 @@ def _broken(
     counts = {month: {rule.name: 0 for rule in rules} for month in months}
     cheap = [rule for rule in rules if rule.of_text and all(rule.column in columns for columns in few.values())]
     asked = [rule for rule in rules if rule not in cheap] + _of_distinct_values(duck, cheap)
-    if asked:
-        wanted = ", ".join(f"count(*) FILTER (WHERE {rule.broken})" for rule in asked)
-        for month, *found in duck.execute(f"SELECT __month, {wanted} FROM claims GROUP BY __month").fetchall():
-            counts[month] |= {rule.name: int(count) for rule, count in zip(asked, found, strict=True)}
+    for where in dict.fromkeys(rule.only_where for rule in asked):
+        mine = [rule for rule in asked if rule.only_where == where]
+        wanted = ", ".join(f"count(*) FILTER (WHERE {rule.broken})" for rule in mine)
+        query = f"SELECT __month, {wanted} FROM claims WHERE {where or 'true'} GROUP BY __month"
+        for month, *found in duck.execute(query).fetchall():
+            counts[month] |= {rule.name: int(count) for rule, count in zip(mine, found, strict=True)}
     return counts
 
 

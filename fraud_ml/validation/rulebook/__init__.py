@@ -24,7 +24,7 @@ from fraud_ml.validation.suite import SUITE_FILE
 def check_rules(dataset: str, expectations: Path, *, ask_great_expectations: bool = True) -> list[Problem]:
     """Return what is wrong with expectations/<dataset>, by file and line; empty when all rules can hold.
 
-    ask_great_expectations: also let it refuse types and arguments; importing it takes five seconds, and a run that
+    ask_great_expectations: also let it refuse types and arguments; importing it takes seconds, and a run that
     judges claims asks it anyway. Raises nothing for bad rules, BadInput when the dataset has no contract.
     """
     folder = expectations / dataset

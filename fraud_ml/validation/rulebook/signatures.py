@@ -1,12 +1,12 @@
 """What Great Expectations says of an expectation before it sees data: is it known, are these its arguments?"""
 
-import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
 
 from fraud_ml.artifacts import Severity
+from fraud_ml.validation.loading import great_expectations
 from fraud_ml.validation.suite import Rule
 
 Refusal = tuple[str, str, str, str]  # a code of problem.py, what, expected, next step
@@ -46,10 +46,8 @@ def refusal(rule: Rule, content: Mapping[str, Any]) -> Refusal | None:
 
 def _made(content: Mapping[str, Any]) -> Any:
     """Return the expectation as Great Expectations makes it, or its complaint in one line."""
-    import great_expectations as gx
-
     try:
-        (made,) = gx.ExpectationSuite(name="checked", expectations=[dict(content)]).expectations
+        (made,) = great_expectations().ExpectationSuite(name="checked", expectations=[dict(content)]).expectations
     except Exception as refused:  # whatever its validators raise
         lines = [line.strip() for line in str(refused).splitlines()[1:] if line.startswith(" ")]
         return (lines[0] if lines else str(refused)).split(" (type=")[0][:200]
@@ -59,8 +57,8 @@ def _made(content: Mapping[str, Any]) -> Any:
 @cache
 def _known() -> dict[str, frozenset[str]]:
     """Return each expectation's type with the names of its arguments."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations.expectations.core  # noqa: F401 - fills the registry
+    great_expectations()
+    from great_expectations.expectations import core  # noqa: F401 - fills the registry
     from great_expectations.expectations.registry import (
         get_expectation_impl,
         list_registered_expectation_implementations,

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
-from fraud_ml.validation.profile import BUCKETS_PER_E, ColumnProfile, binned, quantile, tenths
+from fraud_ml.validation.profile import BUCKETS_PER_E, ColumnProfile, binned, quantiles, tenths
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import Shift, Z, stability_index
 
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
+_QUARTILES = (0.25, 0.5, 0.75)
 _FACTOR = math.log(1.8)  # a smaller factor between units is drift
 _TOGETHER = 0.25  # the quartiles' logarithms of the factor differ by no more
 _ENOUGH_ROWS = 100  # below, a quartile may tell one claim's value, and tails are not known
@@ -56,8 +57,7 @@ def _factor(pair: Compared) -> float | None:
     if min(pair.now.known, pair.before.known) < _ENOUGH_ROWS:
         return None
     moved = []
-    for share in (0.25, 0.5, 0.75):
-        a, b = quantile(now, share), quantile(before, share)
+    for a, b in zip(quantiles(now, *_QUARTILES), quantiles(before, *_QUARTILES), strict=True):
         if a * b <= 0:
             return None
         moved.append((abs(a) - abs(b)) / BUCKETS_PER_E)
@@ -90,7 +90,7 @@ def _move(now: ColumnProfile, before: ColumnProfile) -> tuple[float, float]:
     """Return the medians' difference as a logarithm, and how far chance moves it; (0, 0) where it does not exist."""
     if not now.counts or not before.counts or min(now.known, before.known) < _ENOUGH_ROWS:
         return 0.0, 0.0
-    quartiles = [[quantile(one.counts or {}, share) for share in (0.25, 0.5, 0.75)] for one in (now, before)]
+    quartiles = [quantiles(one.counts or {}, *_QUARTILES) for one in (now, before)]
     if min(low for low, _, _ in quartiles) <= 0:
         return 0.0, 0.0
     width = 0.0
@@ -121,7 +121,7 @@ def outliers(evidence: Evidence) -> Iterator[Broken]:
 
 
 def _beyond(counts: Mapping[str, int]) -> int:
-    middle, high = quantile(counts, 0.5), quantile(counts, 0.9)
+    middle, high = quantiles(counts, 0.5, 0.9)
     if middle <= 0:
         return 0
     fence = middle + max(_FAR * (high - middle), BUCKETS_PER_E * math.log(10))

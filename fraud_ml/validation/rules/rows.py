@@ -19,6 +19,7 @@ _HUGE = 1_000  # characters
 _CONTROL = r"[\x00-\x1F\x7F\x{0080}-\x{009F}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{FEFF}]"  # C0, C1, marks of direction
 _MOJIBAKE = r"\x{FFFD}|[\x{00C2}\x{00C3}][\x{0080}-\x{00BF}]|\x{00E2}\x{20AC}|\x{00EF}\x{00BF}"  # UTF-8 read as Latin
 _FORMULA = r"^\s*([=@]\s*[A-Za-z+(\-]|[+\-].*[A-Za-z]['\s]*[(|!])"
+_PLAIN = "[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*"  # as keys look: no mark objects to such a text unless it is huge
 _BLANKS = r"^[\s\x{00A0}]+\S|\S[\s\x{00A0}]+$"
 
 
@@ -176,6 +177,7 @@ def _of_text(contract: Contract, declared: Mapping[str, frozenset[str]]) -> Iter
                 mark.expected,
                 mark.next_step,
                 of_text=True,
+                only_where=f"length({name}) > {_HUGE} OR NOT regexp_full_match({name}, {text(_PLAIN)})",
             )
 
 

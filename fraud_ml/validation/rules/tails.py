@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
-from fraud_ml.validation.profile import ColumnProfile, quantile
+from fraud_ml.validation.profile import ColumnProfile, quantiles
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import Z, rise
 
@@ -54,7 +54,7 @@ def _thick(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
     for pair in evidence.compared(name):
         if not pair.now.counts or not pair.before.counts:
             continue
-        low, high = quantile(pair.before.counts, _TAIL), quantile(pair.before.counts, 1 - _TAIL)
+        low, high = quantiles(pair.before.counts, _TAIL, 1 - _TAIL)
         for where, below, edge in (("below", True, low), ("above", False, high)):
             rows = _beyond(pair.now.counts, edge, below=below)
             others = [

@@ -1,5 +1,7 @@
 """Run by TFDV's interpreter: claims and figures in, the anomalies of TFDV's own statistics and of ours out.
 
+Fails unless the worker finds in both what TFDV's `validate_statistics` does.
+
 <tfdv python> anomalies_by_tfdv.py tfdv_worker.py schema.pbtxt claims.parquet figures.json
 """
 
@@ -31,6 +33,8 @@ def main(worker: str, schema_path: str, claims: str, figures: str) -> None:
         for statistics in (theirs, ours.statistics_of(one)):
             features = {feature.path.step[0]: feature for feature in statistics.datasets[0].features}
             anomalies = tfdv.validate_statistics(statistics, schema)
+            if anomalies != ours.anomalies_of(ours._validator(), statistics, schema):
+                raise AssertionError("the worker's validator finds otherwise")
             pair.append(list(ours._anomalies(anomalies, schema, features)))
         found.append(pair)
     print(json.dumps(found))

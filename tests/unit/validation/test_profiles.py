@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fraud_ml.contract import Kind
-from fraud_ml.validation.profile import FEW_VALUES, ColumnProfile, Profile, bucket_of, merge, quantile, value_of
+from fraud_ml.validation.profile import FEW_VALUES, ColumnProfile, Profile, bucket_of, merge, quantiles, value_of
 from fraud_ml.validation.profiling import NO_MONTH, profile_months
 
 NUMBERS = st.floats(-1e12, 1e12).filter(lambda x: x == 0 or abs(x) > 1e-9)
@@ -37,9 +37,19 @@ def test_duckdb_buckets_numbers_alike(make_claims, motor):
 def test_a_quantile_is_the_samples(make_claims, motor):
     amounts = np.random.default_rng(5).lognormal(7, 1, 400)
     counts = merge(profile_months(make_claims(claim_amount=amounts), motor, ()).months.values()).columns["claim_amount"]
-    for share in (0.1, 0.5, 0.9):
-        exact = np.sort(amounts)[int(np.ceil(share * 400)) - 1]
-        assert value_of(quantile(counts.counts, share)) == pytest.approx(exact, rel=0.03)
+    shares = (0.9, 0.1, 0.5)
+    exact = [np.sort(amounts)[int(np.ceil(share * 400)) - 1] for share in shares]
+    assert [*map(value_of, quantiles(counts.counts, *shares))] == pytest.approx(exact, rel=0.03)
+
+
+@given(
+    st.dictionaries(st.integers(-50, 50).map(str), st.integers(1, 9), min_size=1),
+    st.lists(st.one_of(st.floats(0, 1), st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9])), max_size=5),
+)
+def test_quantiles_are_the_first_at_which_enough_rows_were_seen(counts, shares):
+    rows = [bucket for bucket, count in sorted((int(b), n) for b, n in counts.items()) for _ in range(count)]
+    expected = [next(bucket for n, bucket in enumerate(rows, 1) if n >= share * len(rows)) for share in shares]
+    assert quantiles(counts, *shares) == expected
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,14 +5,18 @@ from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fraud_ml.artifacts import Outcome, Severity, canonical_json
 from fraud_ml.contract import KnownChange
+from fraud_ml.data.duck import connect
 from fraud_ml.validation.evidence import Evidence
 from fraud_ml.validation.profiling import profile_months
 from fraud_ml.validation.rules import RULES, judge_rules
-from fraud_ml.validation.rules.rows import row_findings, row_rules
+from fraud_ml.validation.rules.rows import _PLACEHOLDERS, row_findings, row_rules
 from fraud_ml.validation.suite import read_suite
 
 AS_OF = date(2024, 12, 31)
@@ -282,6 +286,28 @@ def test_text_that_nobody_meant_sets_its_row_aside(motor, make_claims, code, tex
     found = profile_months(claims, motor, rules)
     assert found.rows[f"{code} {column}"] == (7,)
     assert found.broken[f"{code} {column}"] == 1
+
+
+WORDS = st.one_of(
+    st.text(max_size=20),
+    st.from_regex(r"\A[\s=@+\-_A-Za-z0-9(|!.]{1,12}\Z"),
+    st.sampled_from([spelling for word in _PLACEHOLDERS for spelling in (word, word.upper(), f" {word}", f"{word}1")]),
+    st.integers(990, 1_010).map(lambda length: "M1" * (length // 2)),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=60))
+def test_a_text_that_is_not_asked_about_bears_no_mark(motor, words):
+    rules = [rule for rule in row_rules(motor, {}) if rule.of_text and rule.column == "claim_id"]
+    assert rules
+    with connect() as duck:
+        duck.register("claims", pa.table({"claim_id": pa.array([*words, *_PLACEHOLDERS, None], pa.string())}))
+        for rule in rules:
+            missed = f"SELECT count(*) FROM claims WHERE ({rule.broken}) AND NOT ({rule.only_where})"
+            assert duck.execute(missed).fetchone() == (0,)
+        asked = f"SELECT count(*) FROM (SELECT 'M-bench-00000017' AS claim_id) WHERE {rules[0].only_where}"
+        assert duck.execute(asked).fetchone() == (0,)
 
 
 def test_a_spelling_that_is_declared_is_no_placeholder(motor, make_claims):
