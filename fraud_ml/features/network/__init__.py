@@ -19,6 +19,6 @@ columns). Everything is counted in whole numbers, so that the order in which thr
 check computes the same a second time, slowly (features/network_replay.py).
 """
 
-from fraud_ml.features.network.write import network_of, write_network
+from fraud_ml.features.network.write import network_of, read_network, write_network
 
-__all__ = ["network_of", "write_network"]
+__all__ = ["network_of", "read_network", "write_network"]

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -21,36 +20,8 @@ from fraud_ml.data.tables import claim_schema
 from fraud_ml.features.log_copy import freeze_copy
 from fraud_ml.features.network import network_of, write_network
 from tests.network_oracle import Row, network_by_hand
+from tests.village import AS_OF, BEGIN, CONTRACT, frozen, row, village
 
-BEGIN, AS_OF = datetime(2024, 1, 1), date(2024, 12, 31)
-PARTIES = {"who": "person", "saw": "person", "garage": "garage", "phone": "phone"}
-CONTRACT: dict[str, Any] = {
-    "dataset": "village",
-    "title": "Claims of a village",
-    "owner": "tests",
-    "key": "claim",
-    "times": {"event": "happened", "recorded": "known"},
-    "label": {
-        "column": "outcome",
-        "positive": ["fraud"],
-        "negative": ["clear"],
-        "maturity_days": 0,
-        "meaning_of_no": "somebody looked",
-    },
-    "schedule": {"cron": "0 0 1 * *"},
-    "network": {"window_days": 60, "parties": PARTIES},
-    "columns": [
-        {"name": "claim", "kind": "category", "role": "key"},
-        {"name": "happened", "kind": "timestamp", "role": "time"},
-        {"name": "known", "kind": "timestamp", "role": "time"},
-        {"name": "outcome", "kind": "category", "role": "label"},
-        {"name": "who", "kind": "category", "role": "context"},
-        {"name": "saw", "kind": "category", "role": "context", "joined_by": "+", "nothing": ["none"]},
-        {"name": "garage", "kind": "category", "role": "context"},
-        {"name": "phone", "kind": "category", "role": "context"},
-        {"name": "amount", "kind": "number", "role": "feature"},
-    ],
-}
 MOTOR_NETWORK = Network(
     window_days=730,
     parties={
@@ -61,39 +32,6 @@ MOTOR_NETWORK = Network(
         "address_id": "address",
     },
 )
-
-
-def village(**network: Any) -> Contract:
-    section = {**CONTRACT["network"], **network}
-    return Contract.model_validate({**CONTRACT, "network": section}, strict=False)
-
-
-def row(
-    claim: str,
-    day: float,
-    *,
-    who: str | None = None,
-    saw: str | None = None,
-    garage: str | None = None,
-    phone: str | None = None,
-    outcome: str | None = None,
-) -> Row:
-    at = BEGIN + timedelta(days=day)
-    named = {"who": who, "saw": saw, "garage": garage, "phone": phone, "outcome": outcome}
-    return {
-        "claim": claim,
-        "event_time": BEGIN,
-        "recorded_at": at,
-        "happened": BEGIN,
-        "known": at,
-        "amount": 1.0,
-    } | named
-
-
-def frozen(rows: list[Row], contract: Contract, folder: Path, as_of: date = AS_OF) -> Snapshot:
-    kept = {(told["claim"], told["recorded_at"]): told for told in rows}
-    freeze_copy(pd.DataFrame(list(kept.values())), contract, as_of, folder)
-    return open_snapshot(folder, contract)
 
 
 def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
