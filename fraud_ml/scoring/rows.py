@@ -135,8 +135,9 @@ class RowScorer:
         import pyarrow as pa
 
         opened = open_columns(pa.Table.from_batches([batch]), self.contract, self.keys, self.own)
-        for name in self.connected if beside is not None else ():
-            opened = opened.append_column(name, beside[name])
+        if beside is not None:
+            for name in self.connected:
+                opened = opened.append_column(name, beside[name])
         coded = self.coder.code_batch(opened.combine_chunks().to_batches()[0])
         probabilities = self.model.predictor.opened.answer_coded(coded)
         if not np.isfinite(probabilities).all():

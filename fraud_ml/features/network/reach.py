@@ -20,15 +20,16 @@ def open_reach(duck: Any) -> None:
 def reach_parties(duck: Any, begin: datetime, end: datetime) -> None:
     """Add to `reached` the claims scored in [begin, end)."""
     then = f"SELECT claim, moment FROM claims WHERE moment >= TIMESTAMP '{begin}' AND moment < TIMESTAMP '{end}'"
+    recent = f"SELECT * FROM links WHERE since < TIMESTAMP '{end}' AND expires >= TIMESTAMP '{begin}'"
     walked = (
-        "SELECT DISTINCT counted.claim, moment, links.claim AS other"
+        "SELECT DISTINCT counted.claim, moment, recent.claim AS other"
         f" FROM counted JOIN ({then}) USING (claim)"
-        " JOIN links ON links.party = counted.party AND since < moment AND expires >= moment"
+        " JOIN recent ON recent.party = counted.party AND since < moment AND expires >= moment"
         f" WHERE claims BETWEEN 1 AND {MOST_WALKED}"
     )
     duck.execute(
-        "INSERT INTO reached SELECT claim, kind, count(*) FROM ("
+        f"INSERT INTO reached WITH recent AS ({recent}) SELECT claim, kind, count(*) FROM ("
         f"SELECT DISTINCT walked.claim, party, kind FROM ({walked}) AS walked"
-        " JOIN links ON links.claim = other AND since < moment AND expires >= moment"
+        " JOIN recent ON recent.claim = other AND since < moment AND expires >= moment"
         ") ANTI JOIN own USING (claim, party) GROUP BY claim, kind"
     )

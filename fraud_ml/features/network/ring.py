@@ -25,10 +25,12 @@ def open_scores(duck: Any) -> None:
 
 def score_month(duck: Any, begin: datetime, end: datetime) -> None:
     """Add to `scored` those claims scored in [begin, end) that any known fraud reaches."""
+    window = f"SELECT claim, party FROM links WHERE since < TIMESTAMP '{begin}' AND expires >= TIMESTAMP '{begin}'"
     duck.execute(
-        "CREATE OR REPLACE TEMP TABLE live AS SELECT claim, party, count(*) OVER (PARTITION BY claim) AS parties,"
-        " count(*) OVER (PARTITION BY party) AS claims FROM links"
-        f" WHERE since < TIMESTAMP '{begin}' AND expires >= TIMESTAMP '{begin}'"
+        f"CREATE OR REPLACE TEMP TABLE live AS WITH near AS MATERIALIZED ({window})"
+        " SELECT claim, party, parties, claims FROM near"
+        " JOIN (SELECT claim, count(*) AS parties FROM near GROUP BY claim) USING (claim)"
+        " JOIN (SELECT party, count(*) AS claims FROM near GROUP BY party) USING (party)"
     )
     known = f"SELECT claim FROM changes WHERE moment < TIMESTAMP '{begin}' GROUP BY claim HAVING sum(confirmed) > 0"
     step = "CAST(floor({0} / sqrt(CAST(parties * claims AS DOUBLE))) AS BIGINT)"

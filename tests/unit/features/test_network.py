@@ -104,6 +104,12 @@ def test_what_is_recorded_at_the_very_moment_is_not_known(asked: Callable[..., p
     assert found["who_confirmed"] == 0
 
 
+def test_a_claim_that_names_the_party_at_the_very_moment_is_not_walked_to(asked: Callable[..., pd.Series]) -> None:
+    other = (row("a", 20, phone="555-1"), row("b", 10, who="ben"))
+    assert asked(*other, row("b", 50, who="ben", phone="555-1"), phone="555-1")["person_reached"] == 0
+    assert asked(*other, row("b", 49, who="ben", phone="555-1"), phone="555-1")["person_reached"] == 1
+
+
 def test_an_outcome_counts_from_the_moment_it_is_recorded(asked: Callable[..., pd.Series]) -> None:
     early, late = row("a", 10, who="ada"), row("b", 11, who="ada")
     said = (row("a", 49, who="ada", outcome="fraud"), row("b", 50, who="ada", outcome="clear"))
