@@ -15,6 +15,12 @@ from fraud_ml.documents import Document, read_document
 from fraud_ml.errors import BadInput
 
 CONTRACT_FILE = "contract.yaml"
+RING_SCORE = "ring_score"
+_OF_A_PARTY = {
+    "claims": "number of earlier claims",
+    "confirmed": "number of earlier frauds",
+    "fraud_share": "share of fraud in earlier claims",
+}
 SEALED = "sealed"  # the column of a stored row that holds its personal values under the person's key
 
 
@@ -191,6 +197,18 @@ class Erasure(Document):
     mentions: dict[str, Mentions] = Field(default_factory=dict)  # columns that name others; pseudonyms too
 
 
+class Network(Document):
+    """Which columns name the parties of a claim, and how far back their other claims count (features/network)."""
+
+    window_days: Annotated[int, Field(ge=1, le=36_525)]
+    # column -> the kind of party that it names; columns of one kind name the same people, garages, …
+    parties: Annotated[dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]], Field(min_length=1)]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.parties.values()))
+
+
 class KnownChange(Document):
     """A column that rightly means something else from a day on: earlier claims say nothing about later ones."""
 
@@ -270,11 +288,40 @@ class Contract(Document):
     amount: str | None = None  # the column that says what a claim costs, in one currency
     slices: tuple[Slice, ...] = ()  # whom the evaluation tells apart
     checks: Checks = Checks()
+    network: Network | None = None  # absent where nothing is learned from who is connected with whom
     columns: Annotated[tuple[Column, ...], Field(min_length=1)]
 
     @property
     def features(self) -> tuple[Column, ...]:
+        """The source's columns that reach a model."""
         return tuple(column for column in self.columns if column.role is Role.FEATURE)
+
+    @property
+    def network_features(self) -> tuple[Column, ...]:
+        """The columns that the features stage adds, by what they are of; none without a `network` section."""
+        if self.network is None:
+            return ()
+        told: list[tuple[str, str, bool]] = []
+        for name in self.network.parties:
+            of = self.column(name).title or name.removesuffix("_id").removesuffix("_ids").replace("_", " ")
+            told += [
+                (f"{name}_{what}", f"{words} of the same {of}", self.column(name).personal)
+                for what, words in _OF_A_PARTY.items()
+            ]
+        personal = any(self.column(name).personal for name in self.network.parties)
+        for kind in self.network.kinds:
+            words = kind.replace("_", " ")
+            told.append((f"{kind}_reached", f"number of parties ({words}) met in earlier claims", personal))
+        told.append((RING_SCORE, "closeness to confirmed frauds", personal))
+        return tuple(
+            Column(name=f"network_{name}", kind=Kind.NUMBER, role=Role.FEATURE, personal=is_personal, title=title)
+            for name, title, is_personal in told
+        )
+
+    @property
+    def learned(self) -> tuple[Column, ...]:
+        """All columns that may reach a model: the source's, then those of the network."""
+        return (*self.features, *self.network_features)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -285,7 +332,18 @@ class Contract(Document):
         return tuple(column for column in self.columns if column.personal)
 
     def column(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
+        found = (column for column in self.columns if column.name == name)
+        return next(found, None) or next(column for column in self.network_features if column.name == name)
+
+    def separator(self, name: str) -> str:
+        """Return what stands between several values in a cell of the column; empty where a cell holds one."""
+        mentions = self.erasure.mentions.get(name) if self.erasure else None
+        return mentions.joined_by if mentions else self.column(name).joined_by
+
+    def nobody(self, name: str) -> tuple[str, ...]:
+        """Return the words by which the column says that it names none."""
+        mentions = self.erasure.mentions.get(name) if self.erasure else None
+        return (*self.column(name).nothing, *(mentions.nobody if mentions else ()))
 
 
 def load_contract(dataset: str, expectations: Path) -> Contract:
@@ -316,6 +374,7 @@ def load_contract(dataset: str, expectations: Path) -> Contract:
     _check_landing(path, contract)
     _check_erasure(path, contract)
     _check_split(path, contract)
+    _check_network(path, contract)
     _check_judging(path, contract)
     _check_checks(path, contract)
     if contract.dataset != dataset:
@@ -409,6 +468,30 @@ def _check_split(path: Path, contract: Contract) -> None:
                 expected=f"role: {Role.CONTEXT}, as of a policy, a person or a garage",
                 arrived=role,
             )
+
+
+def _check_network(path: Path, contract: Contract) -> None:
+    if contract.network is None:
+        return
+    for name in contract.network.parties:
+        if name not in contract.names:
+            raise BadInput(
+                f"{path}: `network.parties` speaks of column `{name}`, which is not among `columns`",
+                next_step=f"declare `{name}`, or correct it",
+            )
+        column = contract.column(name)
+        if column.role is not Role.CONTEXT or column.kind is not Kind.CATEGORY:
+            raise BadInput(
+                f"{path}: `network.parties` speaks of column `{name}`, which names no parties",
+                expected=f"kind: {Kind.CATEGORY}, role: {Role.CONTEXT}",
+                arrived=f"kind: {column.kind}, role: {column.role}",
+            )
+    made = [column.name for column in contract.network_features]
+    if taken := [name for name, count in Counter((*made, *contract.names)).items() if count > 1 and name in made]:
+        raise BadInput(
+            f"{path}: column `{taken[0]}` is also made of `network`",
+            next_step="rename the column at its source, or the kind of party under `network.parties`",
+        )
 
 
 def _check_judging(path: Path, contract: Contract) -> None:

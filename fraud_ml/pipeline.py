@@ -26,7 +26,7 @@ def validate(workspace: Workspace, params: ValidationParams) -> Verdict:
 def features(workspace: Workspace, params: FeatureParams) -> FeatureReport:
     """Split the accepted, mature, labelled claims by event time; afterwards `workspace.features` holds the windows.
 
-    It reads the claims that were judged.
+    It reads the claims that were judged and, where the contract asks who is connected with whom, the snapshot's rows.
     Raises NotAccepted when the snapshot's verdict is not `accepted`, Undefined when a window holds too few frauds.
     """
     from fraud_ml.features import build_windows  # heavy: duckdb, pandas

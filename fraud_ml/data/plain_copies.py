@@ -61,7 +61,8 @@ def purge(
     folders = [settings.dvc_cache]
     for workspace in workspaces:
         folders += [workspace.features, workspace.root / ".dvc" / "cache"]
-    personal = frozenset(column.name for column in contract.personal)
+    learned = (*contract.personal, *contract.network_features)
+    personal = frozenset(column.name for column in learned if column.personal)
     return Purged(
         quarantined_rows=sum(_clear_rows(store, url, says) for url in store.below(f"{root}/quarantine/")),
         dead_letters=sum(_clear_letter(store, url, says) for url in store.below(f"{root}/dead-letters/")),

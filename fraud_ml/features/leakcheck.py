@@ -16,6 +16,7 @@ from fraud_ml.data.snapshots import Snapshot, open_snapshot
 from fraud_ml.features.labels import LEARNABLE, LabelState, label_states
 from fraud_ml.features.leak_rules import cut, finding, probed, replayed
 from fraud_ml.features.log_copy import freeze_copy, log_rows, opened
+from fraud_ml.features.network import network_of
 from fraud_ml.features.order import ENCODES_ORDER, FEATURE, FEW_LEVELS, TELLS_SOME, Probe, probe
 from fraud_ml.features.poison import poison
 from fraud_ml.features.replay import Featurise, first_recorded
@@ -25,6 +26,7 @@ from fraud_ml.validation.quarantine import digest_key
 if TYPE_CHECKING:
     import pandas as pd
 
+Connect = Callable[[Snapshot], "pd.DataFrame"]  # a snapshot -> its claims' network columns, by key
 Freeze = Callable[["pd.DataFrame", Contract, date, Path], SnapshotManifest]  # log rows -> a snapshot in the folder
 _PROBED = 200_000  # claims that a column's model is asked about, drawn at random
 
@@ -64,6 +66,7 @@ def check_leaks(
     sample: int = 200,
     seed: int = 0,
     featurise: Featurise = feature_columns,
+    connect: Connect = network_of,
     freeze: Freeze = freeze_copy,
 ) -> LeakReport:
     """Judge a snapshot and the features made of it; a leak is a verdict, not an error.
@@ -71,12 +74,12 @@ def check_leaks(
     windows: the rows that the features stage wrote from this snapshot, in one frame; they are computed again as well.
     later: rows of the same log recorded after the as-of date; without them the poison alone stands for the future.
     sample: how many claims, drawn by `seed`, are computed again the slow way. Nothing outside a temporary folder is
-    written. `featurise` and `freeze` are what is judged: by default those that training uses.
+    written. `featurise`, `connect` and `freeze` are what is judged: by default those that training uses.
     """
     contract, as_of = snapshot.contract, date.fromisoformat(snapshot.manifest.as_of)
     stored = log_rows(snapshot, contract)  # as they lie at rest: frozen again they give the same bytes
     rows = opened(stored, snapshot)
-    learned = _learned(snapshot, contract, featurise)
+    learned = _learned(snapshot, contract, featurise, connect)
     features = learned.features.set_axis(learned.claims[contract.key])
     states = learned.states.set_axis(learned.claims[contract.key])
     drawn = _drawn(states.index, sample, seed)
@@ -86,7 +89,7 @@ def check_leaks(
         *replayed(features.loc[drawn], states.loc[drawn], rows, contract, as_of, featurise),
         *([] if windows is None else _written(windows, learned, rows, contract, as_of, featurise, sample, seed)),
         cut(rows, as_of),
-        *_poisoned(snapshot, stored, future, learned, contract, as_of, featurise, freeze),
+        *_poisoned(snapshot, stored, future, learned, contract, as_of, featurise, connect, freeze),
         *probed(probes),
     )
     return LeakReport(
@@ -107,10 +110,16 @@ def check_leaks(
     )
 
 
-def _learned(snapshot: Snapshot, contract: Contract, featurise: Featurise) -> Learned:
+def _learned(snapshot: Snapshot, contract: Contract, featurise: Featurise, connect: Connect) -> Learned:
+    import pandas as pd
+
     claims = snapshot.claims()
     as_of = date.fromisoformat(snapshot.manifest.as_of)
-    return Learned(claims, featurise(claims, contract), label_states(claims, contract, as_of))
+    features = featurise(claims, contract)
+    if contract.network:
+        network = connect(snapshot).loc[claims[contract.key]].set_axis(features.index)
+        features = pd.concat([features, network], axis=1)
+    return Learned(claims, features, label_states(claims, contract, as_of))
 
 
 def _drawn(keys: "pd.Index[str]", sample: int, seed: int) -> list[str]:
@@ -179,6 +188,7 @@ def _poisoned(
     contract: Contract,
     as_of: date,
     featurise: Featurise,
+    connect: Connect,
     freeze: Freeze,
 ) -> Iterator[Finding]:
     """Freeze the log again as it would be with another future, and compare digest, features and label states."""
@@ -187,7 +197,7 @@ def _poisoned(
     with tempfile.TemporaryDirectory(prefix="fraud-ml-leakcheck-") as scratch:
         folder = Path(scratch) / "poisoned"
         manifest = freeze(pd.concat([rows, future], ignore_index=True), contract, as_of, folder)
-        again = _learned(open_snapshot(folder, contract, keys=snapshot.keys), contract, featurise)
+        again = _learned(open_snapshot(folder, contract, keys=snapshot.keys), contract, featurise, connect)
     changed = _changed_columns(learned, again, contract)
     passed = manifest.digest == snapshot.manifest.digest and not changed
     same_rows = manifest.rows == snapshot.manifest.rows

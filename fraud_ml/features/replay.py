@@ -11,6 +11,7 @@ import numpy as np
 
 from fraud_ml.contract import Contract
 from fraud_ml.features.labels import LabelState
+from fraud_ml.features.network_replay import NetworkReplay
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,13 +31,21 @@ def differing_features(
 
     fast: features by key, as they are learned from; rows: every row known of any claim. A column of the log is looked
     up in the claim's own rows first; what does not agree there, and what is computed, is computed again from
-    everything recorded by then.
+    everything recorded by then. What the contract's `network` adds is computed again from everything before.
     """
     scored_at = first_recorded(rows, contract)
     ordered = rows.sort_values("recorded_at", kind="stable")
     moments = ordered["recorded_at"].to_numpy()
     own = dict(list(ordered[ordered[contract.key].isin(fast.index)].groupby(contract.key)))
     differing = dict.fromkeys(fast.columns, 0)
+    network = [column.name for column in contract.network_features if column.name in fast.columns]
+    if network and contract.network:
+        replay = NetworkReplay(ordered, contract, contract.network)
+        for key in fast.index:
+            slow = replay.of(key)
+            for name in network:
+                differing[name] += not _equal(fast.at[key, name], slow[name])
+        fast = fast.drop(columns=network)
     for key in fast.index:
         then = own[key][own[key]["recorded_at"] <= scored_at[key]].iloc[-1]
         doubtful = [

@@ -5,6 +5,7 @@ Windows lie `gap_days` apart, and claims that share a policy, a person or a gara
 two of them: the earlier is left out, so that the test window stays whole.
 """
 
+import tempfile
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 QUARANTINED = "quarantined"
 RECORDING_STOPPED = "recording_stopped"
+_NO_FEATURES = ("key_sha256", "event_time", "label")  # what windows hold beside the features
 GAP = "gap"  # between two windows
 SHARED_GROUP = "shared_group"  # with a claim of a later window
 
@@ -54,6 +56,8 @@ def build_windows(workspace: Workspace, params: FeatureParams) -> FeatureReport:
     verdict = load(Verdict, workspace.validation_verdict)
     verdict.require_accepted(subject_digest=manifest.digest)
     claims = read_fold(workspace.claims, contract, snapshot_digest=manifest.digest)
+    if contract.network:
+        claims = _connected(claims, workspace, contract)
     set_aside = quarantined_keys(workspace.quarantine)
     split = split_claims(claims, contract, date.fromisoformat(manifest.as_of), set_aside, params)
     _require_set_aside(split.left_out.get(QUARANTINED, 0), verdict, workspace.quarantine)
@@ -61,7 +65,7 @@ def build_windows(workspace: Workspace, params: FeatureParams) -> FeatureReport:
         dataset=manifest.dataset,
         as_of=manifest.as_of,
         snapshot_digest=manifest.digest,
-        features=tuple(column.name for column in contract.features),
+        features=tuple(name for name in split.frames["train"].columns if name not in _NO_FEATURES),
         claims=len(claims),
         train=split.windows["train"],
         validation=split.windows["validation"],
@@ -83,7 +87,8 @@ def split_claims(
     The test window is the `test_months` up to the last mature day, validation the `validation_months` before it, train
     everything earlier, with `gap_days` between them. Each claim is in exactly one window or counted in `left_out`.
     Where the contract says so, the labelled claims of months in which recording stopped are left out, frauds and others
-    alike, and those that share a group with a claim of a later window.
+    alike, and those that share a group with a claim of a later window. A network column that says the same of every
+    claim to learn from (nobody was caught twice yet, say) is in no window.
     Raises Undefined naming the window that holds fewer than `min_positives` confirmed frauds, or nothing else.
     """
 
@@ -107,9 +112,10 @@ def split_claims(
         event_time=claims.loc[usable, "event_time"],
         label=(states[usable] == LabelState.CONFIRMED).astype("int8"),
     )
+    silent = _silent(learned[window[usable] == "train"], contract)
     frames, windows = {}, {}
     for name, (begin, until) in bounds.items():
-        inside = learned[window[usable] == name]
+        inside = learned[window[usable] == name].drop(columns=silent)
         frames[name] = inside.sort_values(["event_time", "key_sha256"], ignore_index=True)
         positives = int(frames[name]["label"].sum())
         windows[name] = Window(begin.isoformat(), until.isoformat(), len(frames[name]), positives)
@@ -158,8 +164,31 @@ def _shares_with_later(claims: "pd.DataFrame", window: "pd.Series[str]", groups:
 
 
 def feature_columns(claims: "pd.DataFrame", contract: Contract) -> "pd.DataFrame":
-    """Return what a model may see of each claim of the fold, on its index: the contract's features, in their order."""
-    return claims[[column.name for column in contract.features]]
+    """Return what a model may see of each claim, on its index: the contract's features, in their order.
+
+    Where `claims` hold network columns beside those of the fold, these come last.
+    """
+    network = [column.name for column in contract.network_features if column.name in claims.columns]
+    return claims[[*(column.name for column in contract.features), *network]]
+
+
+def _connected(claims: "pd.DataFrame", workspace: Workspace, contract: Contract) -> "pd.DataFrame":
+    """Return the claims of the workspace's fold with their network columns. Raises Tampered for changed log rows."""
+    from fraud_ml.data.fold import verify_fold
+    from fraud_ml.data.snapshots import open_snapshot
+    from fraud_ml.features.network import read_network, write_network
+
+    snapshot, fold = open_snapshot(workspace.snapshot, contract), verify_fold(workspace.claims)
+    with tempfile.TemporaryDirectory(prefix="fraud-ml-network-") as scratch:
+        into = Path(scratch)
+        write_network(snapshot.folder, snapshot.manifest, workspace.claims, fold, contract, snapshot.keys, into)
+        return claims.join(read_network(into, fold, contract), on=contract.key)
+
+
+def _silent(claims: "pd.DataFrame", contract: Contract) -> list[str]:
+    """Return the network columns that say the same of all these claims."""
+    held = [column.name for column in contract.network_features if column.name in claims.columns]
+    return [name for name in held if claims[name].nunique(dropna=False) < 2]
 
 
 def months_before(day: date, months: int) -> date:
@@ -184,7 +213,7 @@ def _require_set_aside(arrived: int, verdict: Verdict, path: Path) -> None:
 
 
 def _require_free_names(features: list[str]) -> None:
-    taken = sorted({"key_sha256", "event_time", "label"} & set(features))
+    taken = sorted(set(_NO_FEATURES) & set(features))
     if taken:
         raise BadInput(
             f"a feature may not be named `{taken[0]}`: windows hold something else under that name",

@@ -13,13 +13,17 @@ REPORT = "report.json"
 
 
 def write_window(frame: "pd.DataFrame", path: Path, contract: Contract) -> None:
-    """Write a window as Parquet: equal frames give equal bytes. Missing values are nulls, in text and in numbers."""
+    """Write a window as Parquet: equal frames give equal bytes. Missing values are nulls, in text and in numbers.
+
+    It holds the contract's features, and those network columns that the frame has.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {Kind.CATEGORY: pa.string(), Kind.NUMBER: pa.float64(), Kind.TIMESTAMP: pa.timestamp("us")}
+    network = [column for column in contract.network_features if column.name in frame.columns]
     schema = pa.schema(
-        [(column.name, kinds[column.kind]) for column in contract.features]
+        [(column.name, kinds[column.kind]) for column in (*contract.features, *network)]
         + [("key_sha256", pa.string()), ("event_time", pa.timestamp("us")), ("label", pa.int8())]
     )
     table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)

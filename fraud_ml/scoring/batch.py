@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fraud_ml.artifacts import FoldManifest, digest_of
+from fraud_ml.artifacts import FoldManifest, digest_of, file_digest
 from fraud_ml.contract import Contract
 from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.data.layout import code_version
 from fraud_ml.data.snapshots import collect_keys, open_snapshot, pull_snapshot
 from fraud_ml.data.subject_keys import SnapshotKeys
+from fraud_ml.features.network import write_network
 from fraud_ml.scoring.model import BatchModel
 from fraud_ml.scoring.months import ScoredMonth, ScoresFolder, ScoresManifest
 from fraud_ml.scoring.rows import RowScorer
@@ -50,8 +51,19 @@ def score_snapshot(
         keys = collect_keys(settings, contract, folder)  # held in memory, and nowhere else
         snapshot = open_snapshot(folder, contract, keys=keys)
         say(f"folding {contract.dataset} as of {as_of} …")
-        folded = snapshot.fold_into(claims, FoldCache(settings.fold_cache))
-        return score_fold(claims, folded.manifest, contract, keys, model, place, say, reasons=reasons)
+        fold = snapshot.fold_into(claims, FoldCache(settings.fold_cache)).manifest
+        network = None
+        if takes_network(model, contract):
+            say("looking up who is connected with whom …")
+            network = Path(scratch) / "network"
+            network.mkdir()
+            write_network(folder, snapshot.manifest, claims, fold, contract, keys, network)
+        return score_fold(claims, fold, contract, keys, model, place, say, reasons=reasons, network=network)
+
+
+def takes_network(model: BatchModel, contract: Contract) -> bool:
+    """Say whether the model takes any of the contract's network columns."""
+    return not {column.name for column in contract.network_features}.isdisjoint(model.predictor.inputs.names)
 
 
 def score_fold(
@@ -64,8 +76,12 @@ def score_fold(
     say: Say,
     *,
     reasons: int,
+    network: Path | None = None,
 ) -> Scored:
-    """Score the fold in `claims`, whose bytes the caller has written or compared."""
+    """Score the fold in `claims`, whose bytes the caller has written or compared.
+
+    network: the folder in which `write_network` left the same claims' columns; a model that takes none needs none.
+    """
     scorer = RowScorer(model, contract, keys, reasons=reasons)
     made_by = digest_of(
         {
@@ -82,10 +98,12 @@ def score_fold(
     reused = done = 0
     for name, sha256 in sorted(fold.files.items()):
         month = name.removesuffix(".parquet")
-        made_of = digest_of({"by": made_by, "claims": sha256})
+        beside = None if network is None else network / name
+        told = {} if beside is None else {"network": file_digest(beside)}
+        made_of = digest_of({"by": made_by, "claims": sha256, **told})
         record = place.find(month, made_of)
         if record is None:
-            counts = scorer.score(claims / name, place.partial(month))
+            counts = scorer.score(claims / name, place.partial(month), beside)
             record = place.keep(month, made_of, claims=counts.claims, flagged=counts.flagged)
         else:
             reused += 1

@@ -49,9 +49,12 @@ class RowScorer:
         self.model, self.contract, self.keys = model, contract, keys
         self.coder = Coder(model.predictor.inputs)
         self.features = list(model.predictor.inputs.names)
+        made = {column.name for column in contract.network_features}
+        self.connected = [name for name in self.features if name in made]  # these the log tells, not the claim's row
+        self.own = [name for name in self.features if name not in made]
         self.at_once = at_once or len(os.sched_getaffinity(0))
         self.most_reasons = reasons
-        lacking = [name for name in self.features if name not in contract.names]
+        lacking = [name for name in self.own if name not in contract.names]
         if lacking:
             raise BadInput(
                 f"the model takes column `{lacking[0]}`, which the contract of `{contract.dataset}` does not declare",
@@ -60,8 +63,11 @@ class RowScorer:
             )
         self.reasons = Reasons([contract.column(name).title or readable(name) for name in self.features])
 
-    def score(self, claims: Path, target: Path) -> Counts:
-        """Write the scores of the claims in `claims` (a fold's file) to `target`, in the same order."""
+    def score(self, claims: Path, target: Path, network: Path | None = None) -> Counts:
+        """Write the scores of the claims in `claims` (a fold's file) to `target`, in the same order.
+
+        network: the same claims' network columns (features/network); only a model that takes some needs them.
+        """
         from pyarrow import parquet
 
         total = flagged = 0
@@ -72,19 +78,19 @@ class RowScorer:
             compression_level=1,
             use_dictionary=[VERSION, CANDIDATE, "reasons.list.element"],
         ) as writer:
-            for scored in self._scored(claims):
+            for scored in self._scored(claims, network):
                 writer.write_table(scored, row_group_size=BATCH)
                 total += scored.num_rows
                 flagged += int(scored[FLAGGED].to_numpy().sum())
         return Counts(total, flagged)
 
-    def _scored(self, claims: Path) -> "Iterator[pa.Table]":
+    def _scored(self, claims: Path, network: Path | None) -> "Iterator[pa.Table]":
         """Yield each batch's scores, in order, while the next ones are worked on."""
         waiting: deque[Future[pa.Table]] = deque()
         with ThreadPoolExecutor(self.at_once) as pool:
             try:
-                for batch in self._batches(claims):
-                    waiting.append(pool.submit(self._answer, batch))
+                for batch, beside in self._batches(claims, network):
+                    waiting.append(pool.submit(self._answer, batch, beside))
                     if len(waiting) > self.at_once:
                         yield waiting.popleft().result()
                 while waiting:
@@ -93,20 +99,45 @@ class RowScorer:
                 for left in waiting:
                     left.cancel()
 
-    def _batches(self, claims: Path) -> "Iterator[pa.RecordBatch]":
+    def _batches(self, claims: Path, network: Path | None) -> "Iterator[tuple[pa.RecordBatch, pa.Table | None]]":
+        """Yield some claims at a time, and beside them their network columns, if the model takes any."""
         from pyarrow import parquet
 
         words = [column.name for column in self.model.predictor.inputs.categories]
-        wanted = [self.contract.key, EVENT_TIME, *columns_to_open(self.contract, self.features)]
+        wanted = [self.contract.key, EVENT_TIME, *columns_to_open(self.contract, self.own)]
         file = parquet.ParquetFile(claims, read_dictionary=words, pre_buffer=True)
+        beside = self._network_of(claims, network) if self.connected else None
+        done = 0
         for batch in file.iter_batches(batch_size=BATCH, columns=list(dict.fromkeys(wanted))):
             if batch.num_rows:
-                yield batch
+                yield batch, None if beside is None else beside.slice(done, batch.num_rows)
+                done += batch.num_rows
 
-    def _answer(self, batch: "pa.RecordBatch") -> "pa.Table":
+    def _network_of(self, claims: Path, network: Path | None) -> "pa.Table":
+        """Return the model's network columns of a whole file, in its order."""
+        from pyarrow import parquet
+
+        if network is None:
+            raise BadInput(
+                "the model takes what the network of parties tells, and it was not computed",
+                next_step="score the snapshot, whose log rows tell it",
+                column=self.connected[0],
+            )
+        key = self.contract.key
+        found = parquet.read_table(network, columns=[key, *self.connected])
+        if found[key].to_pylist() != parquet.read_table(claims, columns=[key])[key].to_pylist():
+            raise BadInput(
+                "the network columns are those of other claims", expected="the fold's claims, in its order", column=key
+            )
+        return found.select(self.connected)
+
+    def _answer(self, batch: "pa.RecordBatch", beside: "pa.Table | None") -> "pa.Table":
         import pyarrow as pa
 
-        opened = open_columns(pa.Table.from_batches([batch]), self.contract, self.keys, self.features)
+        opened = open_columns(pa.Table.from_batches([batch]), self.contract, self.keys, self.own)
+        if beside is not None:
+            for name in self.connected:
+                opened = opened.append_column(name, beside[name])
         coded = self.coder.code_batch(opened.combine_chunks().to_batches()[0])
         probabilities = self.model.predictor.opened.answer_coded(coded)
         if not np.isfinite(probabilities).all():

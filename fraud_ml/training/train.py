@@ -60,7 +60,7 @@ def accepted_windows(workspace: Workspace) -> tuple[FeatureReport, list[Column]]
     windows = load(FeatureReport, workspace.features / REPORT)
     load(Verdict, workspace.validation_verdict).require_accepted(subject_digest=windows.snapshot_digest)
     contract = load_contract(windows.dataset, workspace.expectations)
-    return windows, _features(contract.columns, windows)
+    return windows, _features((*contract.columns, *contract.network_features), windows)
 
 
 def _checkpoint(workspace: Workspace, features: list[Column], params: TrainingParams) -> Checkpoint:
