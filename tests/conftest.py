@@ -75,7 +75,7 @@ def _folder_for_a_stack() -> Iterator[Path]:
         Stack(home).down()
         assert guard.stdin is not None
         guard.stdin.close()
-        guard.wait(timeout=60)
+        guard.wait(timeout=300)  # it removes gigabytes, perhaps while another process's guard does so too
         shutil.rmtree(home, ignore_errors=True)
 
 
