@@ -148,13 +148,14 @@ class Growth:
         With `right_only` nodes are those of the level above, and claims those that said yes there.
         """
         node = place // 2 if right_only else place
-        counted = tf.cast(place % 2 == 1, tf.float32) if right_only else tf.ones_like(pulls[0])
+        if right_only:
+            pulls *= tf.cast(place % 2 == 1, tf.float32)
         members, rows = self.params.members, self.at_once * CHUNK
         total = tf.zeros((2 * members * nodes, self.count + 1), tf.float64)
         for block in tf.range(self.blocks):
             begin = block * rows
             inside = tf.one_hot(node[:, begin : begin + rows], nodes, axis=1, dtype=tf.float32)
-            weights = (pulls * counted)[:, :, None, begin : begin + rows] * inside
+            weights = pulls[:, :, None, begin : begin + rows] * inside
             chunks = tf.reshape(weights, (2 * members * nodes, self.at_once, CHUNK))
             answers = tf.cast(self.conditions[begin : begin + rows], tf.float32)
             answers = tf.reshape(answers, (self.at_once, CHUNK, self.count + 1))
