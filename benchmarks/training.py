@@ -106,7 +106,7 @@ def _turns(simulated: int, rows: int, turns: int) -> dict[str, list[float]]:
     params = load_params(PROJECT / "params.yaml").training.keras_tabular
     bag = KerasTabular(inputs, train, params, seed=7)
     claims = bag.encoder({name: tf.constant(values) for name, values in train.columns.items()})
-    epochs = Epochs(bag.networks, claims, train.labels, params, seed=7)
+    epochs = Epochs(bag.networks, claims, train.labels, params, 7, bag.devices)
     given = {name: part.numpy() for name, part in claims._asdict().items()}
     alone = [_network(claims, len(Cells.of(inputs)), params) for _ in range(params.members)]
 

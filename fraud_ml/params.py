@@ -40,6 +40,9 @@ class KerasTabularParams(Document):
     batch_size: PositiveInt
     max_epochs: PositiveInt
     patience: PositiveInt
+    strategy: Literal["one_device", "mirrored"] = "one_device"
+    mixed_precision_on_gpu: bool = False
+    jit_compile_on_gpu: bool = False
 
 
 class BoostedTreesParams(Document):

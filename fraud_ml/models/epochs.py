@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_ml.models.devices import Devices
 from fraud_ml.models.encoder import Encoded
 from fraud_ml.models.networks import PackedNetworks
 from fraud_ml.models.tensorflow_runtime import keras, tf
@@ -14,7 +15,11 @@ WEIGHT_DECAY = 1e-4
 
 
 class Epochs:
-    """Networks while they learn. Claims' order depends on seed and epoch alone; other chance is part of the state."""
+    """Networks while they learn. Claims' order depends on seed and epoch alone; other chance is part of the state.
+
+    Of several devices, in whose scope `networks` were made, each learns from its share of every batch, and all take the
+    same step.
+    """
 
     def __init__(
         self,
@@ -23,14 +28,19 @@ class Epochs:
         labels: NDArray[np.int8],
         params: KerasTabularParams,
         seed: int,
+        devices: Devices,
     ) -> None:
         self.networks, self.seed, self.done = networks, seed, 0
+        self.strategy, replicas = devices.strategy, devices.strategy.num_replicas_in_sync
         self.rows = len(labels)
-        self.size = min(params.batch_size, self.rows)
-        networks(Encoded(*(part[:1] for part in claims)))  # makes the variables
+        self.share = max(min(params.batch_size, self.rows) // replicas, 1)
+        self.size = self.share * replicas
+        self._step = tf.function(self._learn_from, jit_compile=True) if devices.jit_compile else self._learn_from
         self.claims, self.labels = claims, tf.constant(labels.astype(np.float32))
-        self.optimizer = keras.optimizers.AdamW(params.learning_rate, weight_decay=WEIGHT_DECAY)
-        self.optimizer.build(networks.trainable_variables)
+        with self.strategy.scope():
+            networks(Encoded(*(part[:1] for part in claims)))  # makes the variables
+            self.optimizer = keras.optimizers.AdamW(params.learning_rate, weight_decay=WEIGHT_DECAY)
+            self.optimizer.build(networks.trainable_variables)
 
     def run(self) -> None:
         """Learn from all claims once more; afterwards `done` is one higher."""
@@ -54,12 +64,19 @@ class Epochs:
 
     @tf.function
     def _run(self, order: tf.Tensor) -> None:
-        variables = self.networks.trainable_variables
         for batch in tf.range(self.rows // self.size):
             rows = order[batch * self.size : (batch + 1) * self.size]
-            with tf.GradientTape() as tape:
-                picked = Encoded(*(tf.gather(part, rows) for part in self.claims))
-                logits = self.networks.member_logits(picked, training=True)
-                truth = tf.broadcast_to(tf.gather(self.labels, rows), tf.shape(logits))
-                loss = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=logits))
-            self.optimizer.apply(tape.gradient(loss, variables), variables)
+            self.strategy.run(self._step, (rows,))
+
+    def _learn_from(self, rows: tf.Tensor) -> None:
+        """Take a step from this device's share of the batch; the devices' gradients are added."""
+        here = tf.distribute.get_replica_context().replica_id_in_sync_group
+        mine = rows[here * self.share : (here + 1) * self.share]
+        variables = self.networks.trainable_variables
+        with tf.GradientTape() as tape:
+            picked = Encoded(*(tf.gather(part, mine) for part in self.claims))
+            logits = self.networks.member_logits(picked, training=True)
+            truth = tf.broadcast_to(tf.gather(self.labels, mine), tf.shape(logits))
+            losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=truth, logits=logits)
+            loss = tf.reduce_mean(losses) / self.strategy.num_replicas_in_sync
+        self.optimizer.apply(tape.gradient(loss, variables), variables)

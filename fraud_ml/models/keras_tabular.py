@@ -12,6 +12,7 @@ from fraud_ml.models.cells import Cells
 from fraud_ml.models.centre import Centre
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.crosses import screen_crosses
+from fraud_ml.models.devices import Devices
 from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.epochs import Epochs
 from fraud_ml.models.family import Calibration, Examples, Opened, Progress
@@ -56,7 +57,10 @@ class KerasTabular:
         self.encoder.crosses = screen_crosses(ids, numbers, train.labels, self.cells, count=params.crosses)
         self.centre = Centre.of(ids, numbers, self.encoder.crosses, self.cells)
         share = float(train.labels.mean())
-        self.networks = PackedNetworks(len(self.cells), float(np.log(share / (1 - share))), params)
+        self.devices = Devices.visible(params)
+        prior = float(np.log(share / (1 - share)))
+        with self.devices.strategy.scope():
+            self.networks = PackedNetworks(len(self.cells), prior, params, self.devices.precision)
         self.graph = _Graph(self.encoder, self.networks, self.centre)
 
     @classmethod
@@ -94,7 +98,7 @@ class KerasTabular:
             told = " (best)" if model.epochs == epochs.done else ""
             progress(f"epoch {epochs.done}/{params.max_epochs}: validation log loss {loss:.4f}{told}")
         model.networks.set_weights(kept)
-        model._forget_what_was_never_seen(train)
+        model._learned(train)
         return model
 
     def refit(self, inputs: Inputs, train: Examples, *, progress: Progress, checkpoint: Checkpoint = NOWHERE) -> Self:
@@ -108,7 +112,7 @@ class KerasTabular:
             checkpoint.save(epochs.state())
         model.epochs = self.epochs
         progress(f"{self.epochs} epochs again")
-        model._forget_what_was_never_seen(train)
+        model._learned(train)
         return model
 
     def logits(self, columns: Columns) -> NDArray[np.float64]:
@@ -128,7 +132,13 @@ class KerasTabular:
         return open_graph(folder, inputs)
 
     def _epochs(self, train: Examples) -> Epochs:
-        return Epochs(self.networks, _encode(self.encoder, train.columns), train.labels, self.params, self.seed)
+        claims = _encode(self.encoder, train.columns)
+        return Epochs(self.networks, claims, train.labels, self.params, self.seed, self.devices)
+
+    def _learned(self, train: Examples) -> None:
+        """From now on nothing is learned: what the networks answer is what will be served."""
+        self.networks.compute_exactly()
+        self._forget_what_was_never_seen(train)
 
     def _forget_what_was_never_seen(self, train: Examples) -> None:
         """A cell without any training row still has its random start; give it its column's average row instead."""

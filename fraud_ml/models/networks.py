@@ -10,8 +10,8 @@ from fraud_ml.params import KerasTabularParams
 class PackedDense(keras.layers.Layer):
     """`members` dense layers side by side: (1 or members, n, width) -> (members, n, units)."""
 
-    def __init__(self, members: int, units: int, bias: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, members: int, units: int, bias: float = 0.0, precision: str = "float32") -> None:
+        super().__init__(dtype=precision)
         self.members, self.units, self.first_bias = members, units, bias
 
     def build(self, shape: tuple[int, ...]) -> None:
@@ -32,11 +32,12 @@ class PackedNetworks(keras.Model):
     log-odds of fraud, so that rare fraud needs no weights.
     """
 
-    def __init__(self, n_cells: int, prior: float, params: KerasTabularParams) -> None:
+    def __init__(self, n_cells: int, prior: float, params: KerasTabularParams, precision: str = "float32") -> None:
+        """precision: the Keras dtype policy of the hidden layers until `compute_exactly`; weights are float32."""
         super().__init__()
         spread = keras.initializers.RandomNormal(stddev=0.3)
         self.embedding = keras.layers.Embedding(max(n_cells, 1), params.embedding_size, embeddings_initializer=spread)
-        self.hidden = [PackedDense(params.members, units) for units in params.hidden_units]
+        self.hidden = [PackedDense(params.members, units, precision=precision) for units in params.hidden_units]
         self.dropout = keras.layers.Dropout(params.dropout)
         self.head = PackedDense(params.members, 1, bias=prior)
 
@@ -54,6 +55,11 @@ class PackedNetworks(keras.Model):
         for layer in self.hidden:
             values = self.dropout(tf.nn.relu(layer(values)), training=training)
         return self.head(values)[..., 0]
+
+    def compute_exactly(self) -> None:
+        """Afterwards all layers compute in float32, as whoever serves them does."""
+        for layer in self.hidden:
+            layer.dtype_policy = "float32"
 
     def call(self, claims: Encoded, training: bool = False) -> tf.Tensor:
         return tf.reduce_mean(self.member_logits(claims, training), axis=0)
