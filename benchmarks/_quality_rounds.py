@@ -62,7 +62,7 @@ def carclaims_forward() -> Task:
     return Task(contract.features, tuple(rounds), uneven=(1,))
 
 
-def carclaims_cv(seed: int = 0) -> Task:
+def carclaims_cv(seed: int) -> Task:
     """Answer for each fifth of 1994 and 1995, dealt by month and label, from the other four."""
     contract, claims = _carclaims()
     past = claims[claims["event_time"] < "1996"]
