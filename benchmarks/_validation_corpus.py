@@ -1,6 +1,5 @@
 """What the validation room notices of the corpus' broken snapshots, and which of its clean ones it stops."""
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -8,7 +7,7 @@ from benchmarks.corpus import MEASURING_SEEDS
 from benchmarks.corpus.clean import CLEAN_SEEDS
 from benchmarks.corpus.judging import Tried, TriedClean
 from benchmarks.corpus.runs import cases, clean_cases, run, run_clean
-from benchmarks.harness import Figure, Figures
+from benchmarks.harness import Figure, Figures, say
 
 
 def corpus_figures(*, quick: bool) -> Figures:
@@ -23,11 +22,11 @@ def figures_of(tried: Sequence[Tried], clean: Sequence[TriedClean]) -> Figures:
     for one in tried:
         if not one.right_code:
             what = "other code" if one.caught else "missed"
-            _say(f"{what}: {one.dataset} {one.seed} {one.family} ({one.severity}) {one.column or ''}")
+            say(f"{what}: {one.dataset} {one.seed} {one.family} ({one.severity}) {one.column or ''}")
     for sound in clean:
         if sound.noticed.rejected:
             codes = sorted({code for code, _ in sound.noticed.findings})
-            _say(f"stopped for nothing: {sound.dataset} {sound.seed} {sound.change} {', '.join(codes)}")
+            say(f"stopped for nothing: {sound.dataset} {sound.seed} {sound.change} {', '.join(codes)}")
     families = len({one.family for one in tried})
     changes = len({sound.change for sound in clean})
     return {
@@ -43,7 +42,3 @@ def _by_dataset(tried: Sequence[Tried]) -> str:
     total = Counter(one.dataset for one in tried)
     caught = Counter(one.dataset for one in tried if one.caught)
     return ", ".join(f"{name} {caught[name]}/{total[name]}" for name in total)
-
-
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks._claim_rows import rows_by_recorded_month
-from benchmarks.harness import Figure, Figures
+from benchmarks.harness import Figure, Figures, in_own_process, peak_gib, say
 from fraud_ml.artifacts import FoldManifest, SnapshotManifest, Workspace, file_digest, load, save
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.data.duck import connect, quoted, scan, text
@@ -128,24 +128,15 @@ def _lay_out(home: Path, claims: int, days: tuple[date, ...]) -> None:
 
 
 def _alone(act: str, *places: Path) -> Any:
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks._validation_cost", act, *map(str, places)],
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    found = json.loads(told.stdout)
-    print(f"{act} {places[0].name}: {found}", file=sys.stderr, flush=True)
+    found = in_own_process("benchmarks._validation_cost", act, *places)
+    say(f"{act} {places[0].name}: {found}")
     return found
 
 
 def _measured(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     begin = time.perf_counter()
     told = act()
-    status = Path("/proc/self/status").read_text()
-    kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return {**told, "seconds": time.perf_counter() - begin, "peak_gib": int(kib) / 2**20}
+    return {**told, "seconds": time.perf_counter() - begin, "peak_gib": peak_gib()}
 
 
 def _judge(folder: Path, cache: Path | None) -> dict[str, Any]:

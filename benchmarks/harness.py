@@ -9,8 +9,10 @@ import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -112,6 +114,25 @@ def peak_gib() -> float:
     status = Path("/proc/self/status").read_text()
     kib: str = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return int(kib) / 2**20
+
+
+def in_own_process(
+    module: str, *arguments: object, folder: Path = PLACE.parent, environment: Mapping[str, str] | None = None
+) -> Any:
+    """Run a module as a process of its own, and return what it says, as JSON. environment: what it has beside ours."""
+    told = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, **(environment or {}), "PYTHONPATH": str(PLACE.parent)},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(told.stdout)
+
+
+def say(line: str) -> None:
+    """Tell people how far it is; standard output is the report's."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def keep(report: dict[str, Any]) -> Path:

@@ -16,9 +16,7 @@ which chose nothing. Windows and columns are those of the features stage. Runs a
 
 import json
 import math
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,7 +30,7 @@ import numpy as np
 from benchmarks._claim_rows import rows_by_recorded_month
 from benchmarks._quality_peers import lightgbm
 from benchmarks._quality_settings import SETTINGS
-from benchmarks.harness import Figure, Figures, peak_gib
+from benchmarks.harness import Figure, Figures, in_own_process, peak_gib, say
 from fraud_ml.artifacts import FoldManifest, SnapshotManifest, file_digest, load, save
 from fraud_ml.contract import Column, Contract, Network, load_contract
 from fraud_ml.data.fold import MANIFEST, fold, read_fold
@@ -90,7 +88,7 @@ def run(*, quick: bool) -> Figures:
     try:
         judged = []
         for seed in seeds:
-            _say(f"insurer {seed}: {claims:,} claims")
+            say(f"insurer {seed}: {claims:,} claims")
             judged.append(_judged(home / f"insurer-{seed}", seed, claims))
         return {**_quality(judged), **_cost(home, QUICK_COST_CLAIMS if quick else COST_CLAIMS)}
     finally:
@@ -171,27 +169,15 @@ def _cost(home: Path, claims: int) -> Figures:
     for name, count in (("whole", claims), ("quarter", claims // 4)):
         place = home / name
         (place / "scratch").mkdir(parents=True)
-        _say(f"connecting {count:,} claims")
+        say(f"connecting {count:,} claims")
         _lay_out(place, rows_by_recorded_month(count, contract, place / "scratch"), contract)
-        measured[name] = _alone(place)
+        measured[name] = in_own_process("benchmarks.network", place)
     spent, quarter = measured["whole"]["cpu_s"], measured["quarter"]["cpu_s"]
     return {
         "claims_per_cpu_s": Figure(round(claims / spent), "1/s", note=f"{claims:,} claims in {spent:.0f} CPU seconds"),
         "peak_gib": Figure(round(measured["whole"]["peak_gib"], 2), "GiB", note="resident, a process of its own"),
         "time_exponent": Figure(round(math.log(spent / quarter, 4), 2), "", note="against a quarter of the claims"),
     }
-
-
-def _alone(home: Path) -> Any:
-    """Run this module as a process, and return what it says."""
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.network", str(home)],
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(told.stdout)
 
 
 def _measure(home: Path, contract: Contract) -> dict[str, float]:
@@ -242,10 +228,6 @@ def _lay_out(home: Path, months: Any, contract: Contract) -> None:
     manifest = replace(manifest, digest=manifest.content_digest())
     save(manifest, home / "snapshot" / "manifest.json")
     fold(home / "snapshot", manifest, contract, home / "claims")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

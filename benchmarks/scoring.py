@@ -17,7 +17,6 @@ processors, in turns. Times are of reading, looking words up, answering, and wri
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from benchmarks._claim_rows import rows_by_recorded_month
 from benchmarks._quality_peers import codes
 from benchmarks._quality_rounds import motor
 from benchmarks._quality_settings import SETTINGS
-from benchmarks.harness import Figure, Figures, in_turns, peak_gib
+from benchmarks.harness import Figure, Figures, in_own_process, in_turns, peak_gib, say
 from fraud_ml.artifacts import Candidate, FoldManifest, SnapshotManifest, file_digest, load
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.data.fold import MANIFEST, fold
@@ -61,13 +60,14 @@ def run(*, quick: bool) -> Figures:
     home = Path(tempfile.mkdtemp(prefix="fraud-ml-bench."))
     claims, turns = (QUICK_CLAIMS, 1) if quick else (CLAIMS, 3)
     try:
-        _say(f"writing {claims:,} claims")
+        say(f"writing {claims:,} claims")
         _write_fold(home, _plain_motor(), claims)
-        _say("fitting the blend and LightGBM")
+        say("fitting the blend and LightGBM")
         _fit(home)
-        measured = _alone(home, "measure", str(turns))
-        _say(f"seconds {measured['seconds']}")
-        return _figures(**measured, peak_gib=_alone(home, "score")["peak_gib"])
+        measured = in_own_process("benchmarks.scoring", home, "measure", turns)
+        say(f"seconds {measured['seconds']}")
+        scored = in_own_process("benchmarks.scoring", home, "score")
+        return _figures(**measured, peak_gib=scored["peak_gib"])
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -204,27 +204,11 @@ def _score(home: Path, told: FoldManifest, contract: Contract, model: BatchModel
 # --- a process of its own -------------------------------------------------------------------------------------------
 
 
-def _alone(home: Path, *arguments: str) -> Any:
-    """Run this module as a process, and return what it says."""
-    told = subprocess.run(
-        [sys.executable, "-m", "benchmarks.scoring", str(home), *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return json.loads(told.stdout)
-
-
 def _main(home: Path, act: str, turns: str = "1") -> Any:
     if act == "measure":
         return _in_turns(home, int(turns))
     _score(home, load(FoldManifest, home / "claims" / MANIFEST), _plain_motor(), _opened(home, "blend"))
     return {"peak_gib": peak_gib()}
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

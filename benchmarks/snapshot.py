@@ -16,9 +16,7 @@ written into an S3 server of its own. The days are two in the middle of a month;
 """
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -32,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._claim_rows import rows_by_recorded_month
-from benchmarks.harness import Figure, Figures, in_turns, peak_gib
+from benchmarks.harness import Figure, Figures, in_own_process, in_turns, peak_gib, say
 from fraud_ml.artifacts import SnapshotManifest, Workspace, file_digest
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.data.duck import connect, scan, text
@@ -62,10 +60,10 @@ def run(*, quick: bool) -> Figures:
     try:
         settings = stack.up(["s3"])
         whole, part = (_place(settings, home / name) for name in ("whole", "part"))
-        _say(f"writing the log of {claims:,} claims")
+        say(f"writing the log of {claims:,} claims")
         _write_log(whole, contract, claims, home / "rows")
         first, grown, day_bytes, next_day = _two_days(whole)
-        _say(f"first {first}, next {next_day}")
+        say(f"first {first}, next {next_day}")
         over_copy = _fold_against_copy(whole, contract, turns, home)
         over_pandas = _fold_against_pandas(whole, contract, turns, home)
         shutil.rmtree(whole.home)
@@ -152,21 +150,10 @@ class Cost:
         return self.freeze_s + self.pin_s + self.fold_s
 
 
-def _alone(settings: Settings, *arguments: str) -> Any:
-    """Run this module as a process in that place, and return what it says."""
-    return json.loads(_process(settings, "benchmarks.snapshot", *arguments))
-
-
-def _process(settings: Settings, *module_and_arguments: str) -> bytes:
+def _in_place(settings: Settings, module: str, *arguments: str) -> Any:
+    """Run a module as a process in that place, and return what it says."""
     values = {name: value for name, value in settings.values.items() if name.startswith(("AWS_", "FRAUD_ML_"))}
-    told = subprocess.run(
-        [sys.executable, "-m", *module_and_arguments],
-        cwd=PROJECT,
-        env={**os.environ, **values, "PYTHONPATH": str(PROJECT)},
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    return told.stdout
+    return in_own_process(module, *arguments, environment=values)
 
 
 def _main(act: str, days: list[date]) -> Any:
@@ -187,9 +174,9 @@ def _main(act: str, days: list[date]) -> Any:
 
 def _two_days(settings: Settings) -> tuple[Cost, int, int, Cost]:
     """Return the first day's cost, the bytes that the next adds to the cache, those of its rows, and its cost."""
-    first = Cost(**_alone(settings, "fold", FIRST.isoformat()))
+    first = Cost(**_in_place(settings, "benchmarks.snapshot", "fold", FIRST.isoformat()))
     before = _held(settings)
-    next_day = Cost(**_alone(settings, "fold", NEXT.isoformat()))
+    next_day = Cost(**_in_place(settings, "benchmarks.snapshot", "fold", NEXT.isoformat()))
     rows = settings.home / "run" / "workspace" / "snapshot" / "log" / f"{NEXT}.parquet"
     return first, _held(settings) - before, rows.stat().st_size, next_day
 
@@ -213,7 +200,7 @@ def _fold_against_copy(settings: Settings, contract: Contract, turns: int, home:
             duck.execute(f"COPY ({scan(files)}) TO {text(str(home / 'copy.parquet'))} (FORMAT parquet)")
 
     seconds = in_turns(turns, copy=copy, fold=lambda: fold(snapshot, manifest, contract, home / "claims"))
-    _say(f"fold against copy {seconds}")
+    say(f"fold against copy {seconds}")
     (home / "copy.parquet").unlink()
     shutil.rmtree(home / "claims")
     return [a / b for a, b in zip(seconds["fold"], seconds["copy"], strict=True)]
@@ -233,7 +220,7 @@ def _fold_against_pandas(settings: Settings, contract: Contract, turns: int, hom
 
     (home / "pandas").mkdir()
     seconds = in_turns(turns, pandas=in_pandas, fold=lambda: fold(snapshot, manifest, contract, home / "claims"))
-    _say(f"fold against pandas {seconds}")
+    say(f"fold against pandas {seconds}")
     return [a / b for a, b in zip(seconds["fold"], seconds["pandas"], strict=True)]
 
 
@@ -258,12 +245,12 @@ def _backfill(settings: Settings, contract: Contract, home: Path) -> tuple[float
     """Return the seconds of 36 freezes two at a time, those of the freezes alone, and whether both gave the same."""
     days = [day.isoformat() for day in MONTH_ENDS]
     with _another_home(settings, home / "one-by-one") as alone, _another_home(settings, home / "two-by-two") as crowd:
-        work = float(_alone(alone, "freeze", *reversed(days)))
+        work = float(_in_place(alone, "benchmarks.snapshot", "freeze", *reversed(days)))
         begin = time.perf_counter()
         with ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda day: _process(crowd, *_FREEZE, day), days))
+            list(pool.map(lambda day: _in_place(crowd, *_FREEZE, day), days))
         seconds = time.perf_counter() - begin
-        _say(f"backfill {seconds:.1f} s of {work:.1f} s of work")
+        say(f"backfill {seconds:.1f} s of {work:.1f} s of work")
         return seconds, work, _told(alone, contract, days) == _told(crowd, contract, days)
 
 
@@ -282,10 +269,6 @@ def _told(settings: Settings, contract: Contract, days: list[str]) -> Any:
     last = pin_snapshot(settings, contract.dataset, days[-1], workspace)
     folded = fold(workspace.snapshot, last, contract, workspace.claims)
     return [show_version(settings, contract.dataset, day)[1].files for day in days], folded.manifest
-
-
-def _say(what: str) -> None:
-    print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

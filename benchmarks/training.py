@@ -14,8 +14,6 @@ training is a process of its own.
 """
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._quality_rounds import motor
-from benchmarks.harness import Figure, Figures, in_turns, peak_gib
+from benchmarks.harness import Figure, Figures, in_own_process, in_turns, peak_gib, say
 from fraud_ml.models import export_model, fit_family
 from fraud_ml.models.cells import Cells
 from fraud_ml.models.encoder import Encoded
@@ -52,14 +50,14 @@ def run(*, quick: bool) -> Figures:
     digests = []
     for number in range(QUICK_RUNS if quick else RUNS):
         digests.append(_alone("digest", QUICK_SIMULATED, number=number)["digest"])
-        _say(f"training {number + 1}: {digests[-1][:12]}")
+        say(f"training {number + 1}: {digests[-1][:12]}")
     fits = []
     for rows in QUICK_SIZES if quick else SIZES:
         fits.append(_alone("fit", simulated, rows))
-        _say(f"{rows:,} claims: {fits[-1]}")
+        say(f"{rows:,} claims: {fits[-1]}")
     sizes, seconds = (np.array([fit[what] for fit in fits], float) for what in ("rows", "seconds"))
     turns = _alone("turns", simulated, QUICK_PEER_ROWS if quick else PEER_ROWS, 1 if quick else 3)
-    _say(f"in turns {turns}")
+    say(f"in turns {turns}")
     peer = [fit / ours for ours, fit in zip(turns["bag"], turns["keras_fit"], strict=True)]
     return {
         "bit_equal_runs": Figure(digests.count(digests[0]), "runs", note=f"of {len(digests)}"),
@@ -158,18 +156,7 @@ def _alone(act: str, *numbers: int, number: int = 0) -> Any:
         {"PYTHONHASHSEED": str(number), "TF_NUM_INTRAOP_THREADS": str(1 + number % 4)} if act == "digest" else {}
     )
     with tempfile.TemporaryDirectory(prefix="fraud-ml-bench.") as folder:
-        told = subprocess.run(
-            [sys.executable, "-m", "benchmarks.training", act, *map(str, numbers)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(PROJECT), **disturbed},
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-    return json.loads(told.stdout)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+        return in_own_process("benchmarks.training", act, *numbers, folder=Path(folder), environment=disturbed)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -120,6 +121,18 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"127.0.0.1:{port}"
 
 
+@pytest.fixture
+def topic(kafka: str) -> str:
+    """A new topic of two partitions."""
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    name = f"claims-{uuid.uuid4().hex[:8]}"
+    admin = AdminClient({"bootstrap.servers": kafka})  # futures of a client that is gone never end
+    for made in admin.create_topics([NewTopic(name, num_partitions=2)]).values():
+        made.result()
+    return name
+
+
 @pytest.fixture(scope="session")
 def gcs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of fake-gcs-server, which speaks Google Cloud Storage's JSON protocol."""
@@ -211,6 +224,28 @@ def airflow_stack() -> Iterator[Settings]:
     """Airflow, PostgreSQL and S3 alone, in a folder of its own: a scheduler that a test may kill."""
     with _folder_for_a_stack() as home:
         yield Stack(home).up(["airflow-api", "airflow-scheduler", "airflow-dag-processor", "s3"])
+
+
+@pytest.fixture(scope="session")
+def tfdv_python() -> Path:
+    """TFDV's own interpreter; the test is skipped, visibly, where it was not installed."""
+    python = Settings.load().tfdv_python
+    if not python.is_file():
+        pytest.skip(f"{python} is not there: run `make tfdv`")
+    return python
+
+
+@pytest.fixture
+def tfdv_stand_in(tmp_path: Path) -> Callable[[str], Path]:
+    """Return a function: a program that stands where TFDV's interpreter is expected, and does what it is told."""
+
+    def write(script: str) -> Path:
+        path = tmp_path / "python"
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+        return path
+
+    return write
 
 
 @pytest.fixture(scope="session")

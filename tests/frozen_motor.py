@@ -1,6 +1,5 @@
 """The snapshot that tests of the registry freeze from the small motor log, and what they ask of its place."""
 
-import os
 import subprocess
 import uuid
 from collections.abc import Callable
@@ -40,13 +39,6 @@ def git(place: Settings, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(place.snapshot_registry), *arguments], check=True, capture_output=True, text=True
     ).stdout
-
-
-def flip_a_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    os.chmod(path, 0o644)
-    path.write_bytes(content)
 
 
 def cached(place: Settings, *, listing: bool) -> Path:

@@ -125,7 +125,8 @@ class RowScorer:
             )
         key = self.contract.key
         found = parquet.read_table(network, columns=[key, *self.connected])
-        if found[key].to_pylist() != parquet.read_table(claims, columns=[key])[key].to_pylist():
+        asked = parquet.read_table(claims, columns=[key])[key]
+        if not found[key].cast(asked.type).equals(asked):
             raise BadInput(
                 "the network columns are those of other claims", expected="the fold's claims, in its order", column=key
             )

@@ -1,6 +1,5 @@
 """A small project with a dvc.yaml of its own, and the environment that its stages need."""
 
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 
 from fraud_ml.ledger import Ledger
 from fraud_ml.settings import Settings
+from tests.empty_ledger import empty_ledger
 from tests.toy_git import git
 
 
@@ -41,16 +41,7 @@ def project(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def ledger(postgres_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """An empty ledger in a new database, which tasks and triggers find through their environment."""
-    import psycopg
-
-    server, _, _ = postgres_settings.ledger_url.partition("?")
-    query = postgres_settings.ledger_url.removeprefix(server)
-    name = f"waits_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_settings.ledger_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"create database {name}")  # type: ignore[call-overload]
-    url = f"{server.rpartition('/')[0]}/{name}{query}"
+    url = empty_ledger(postgres_settings)
     monkeypatch.setenv("FRAUD_ML_LEDGER_URL", url)
     monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
-    made = Ledger(url)
-    made.migrate()
-    return made
+    return Ledger(url)

@@ -12,17 +12,6 @@ from fraud_airflow.topics import TopicTrigger
 pytestmark = pytest.mark.stack
 
 
-@pytest.fixture
-def topic(kafka: str) -> str:
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    name = f"watched-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": kafka})  # futures of a client that is gone never end
-    for made in admin.create_topics([NewTopic(name, num_partitions=2)]).values():
-        made.result()
-    return name
-
-
 def send(kafka: str, topic: str, count: int) -> None:
     from confluent_kafka import Producer
 

@@ -7,8 +7,6 @@ import json
 import os
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from fraud_ml.data.snapshots import freeze
 from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.stack import Stack
+from tests.command_line import succeed
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
@@ -65,20 +64,6 @@ class Story:
 
     def succeeded(self) -> int:
         return sum(run.has_succeeded for runs in self.look().values() for run in runs.values())
-
-
-def fraud_ml(settings: Settings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command as a person would, in that stack's place."""
-    done = subprocess.run(
-        [sys.executable, "-m", "fraud_ml", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "FRAUD_ML_HOME": str(settings.home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done
 
 
 def wait_for(what: Callable[[], Any], *, limit_s: float, pause_s: float = 0.1) -> Any:
@@ -146,9 +131,7 @@ def landed(airflow_stack: Settings, carclaims: Path, tmp_path_factory: pytest.Te
 def story(landed: Settings) -> Story:
     """Plan and start both backfills, kill the scheduler and a task on the way, and wait for the end."""
     plans = {
-        dataset: json.loads(
-            fraud_ml(landed, "backfill", "plan", dataset, "--from", begin, "--to", end, "--json").stdout
-        )
+        dataset: json.loads(succeed(landed, "backfill", "plan", dataset, "--from", begin, "--to", end, "--json"))
         for dataset, (begin, end) in RANGES.items()
     }
     airflow = AirflowApi(landed)
@@ -158,7 +141,7 @@ def story(landed: Settings) -> Story:
         told.dry_runs[dataset] = airflow.backfill_keys(
             planned["dag_id"], *told.bounds(dataset), newest_first=False, reprocess="none"
         )
-        fraud_ml(landed, "stack", *shlex.split(planned["command"]))
+        succeed(landed, "stack", *shlex.split(planned["command"]))
 
     wait_for(lambda: told.succeeded() >= 4, limit_s=LIMIT_S, pause_s=0.5)
     wait_for(lambda: freezing(landed.home), limit_s=60)
@@ -238,7 +221,7 @@ def test_every_snapshot_of_the_killed_backfill_is_byte_for_byte_the_undisturbed_
 def test_backfilled_bytes_stand_in_the_remote_too(story: Story) -> None:
     for dataset in RANGES:
         last = story.dates(dataset)[-1]
-        assert "are what was frozen" in fraud_ml(story.settings, "snapshot", "verify", dataset, last).stdout
+        assert "are what was frozen" in succeed(story.settings, "snapshot", "verify", dataset, last)
 
 
 def test_finished_date_is_found_again_unchanged_and_says_so(story: Story) -> None:
@@ -254,12 +237,12 @@ def test_finished_date_is_found_again_unchanged_and_says_so(story: Story) -> Non
 def test_backfill_started_again_finds_nothing_to_do(story: Story) -> None:
     begin, end = RANGES["carclaims"]
     planned = json.loads(
-        fraud_ml(story.settings, "backfill", "plan", "carclaims", "--from", begin, "--to", end, "--json").stdout
+        succeed(story.settings, "backfill", "plan", "carclaims", "--from", begin, "--to", end, "--json")
     )
     assert [one["state"] for one in planned["dates"]] == ["empty"] + ["frozen"] * 12
     assert planned["minutes"] == 0
     runs_before = len(story.airflow.runs(planned["dag_id"], limit=100))
-    fraud_ml(story.settings, "backfill", "start", "carclaims", "--from", begin, "--to", end)
+    succeed(story.settings, "backfill", "start", "carclaims", "--from", begin, "--to", end)
     assert len(story.airflow.runs(planned["dag_id"], limit=100)) == runs_before
 
 

@@ -1,9 +1,6 @@
 """A backfill that wakes retraining, on the whole platform: it trains and registers, and changes nothing that serves."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -16,7 +13,8 @@ from fraud_ml.airflow_api import AirflowApi, Run
 from fraud_ml.artifacts import Champion, Workspace, load
 from fraud_ml.demo import DemoResult
 from fraud_ml.ledger import EntryKind, Ledger
-from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.settings import Settings
+from tests.command_line import succeed
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow, pytest.mark.timeout(1_200)]
 
@@ -25,16 +23,8 @@ WORLD = (EntryKind.APPROVED, EntryKind.PROMOTED, EntryKind.DEPLOYED)
 
 
 def start_backfill(settings: Settings) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", "fraud_ml", "backfill", "start", "carclaims", "--from", DAY, "--to", DAY, "--json"],
-        cwd=PROJECT,
-        env={**os.environ, "FRAUD_ML_HOME": str(settings.home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    answer: dict[str, Any] = json.loads(done.stdout)
+    told = succeed(settings, "backfill", "start", "carclaims", "--from", DAY, "--to", DAY, "--json")
+    answer: dict[str, Any] = json.loads(told)
     return answer
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psycopg
 import pytest
 from airflow.sdk import DAG
 from click.testing import CliRunner, Result
@@ -29,6 +28,7 @@ from fraud_ml.models.family import Calibration, Examples
 from fraud_ml.models.inputs import describe_inputs, read_columns
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
+from tests.empty_ledger import empty_ledger
 from tests.sealed_motor import motor_rows, named_in
 from tests.toy_claims import toy_params
 from tests.toy_models import registered_body, seal
@@ -68,7 +68,7 @@ def house(s3_settings: Settings, postgres_settings: Settings, tmp_path_factory: 
         "FRAUD_ML_HOME": str(root / "home"),
         "FRAUD_ML_CLAIMS_URL": f"s3://claims/{own}",
         "FRAUD_ML_SNAPSHOT_REMOTE": f"s3://snapshots/{own}",
-        "FRAUD_ML_LEDGER_URL": own_ledger(postgres_settings, f"scoring_{own}"),
+        "FRAUD_ML_LEDGER_URL": empty_ledger(postgres_settings),
     }
     settings, contract = Settings(root / "home", values), load_contract("motor", PROJECT / "expectations")
     rows = motor_rows(120)
@@ -93,15 +93,6 @@ def house(s3_settings: Settings, postgres_settings: Settings, tmp_path_factory: 
         EntryKind.REGISTERED, dataset="motor", subject=candidate.digest, actor="registry", body=body
     )
     return House(settings, contract, rows, bare.model, candidate.digest)
-
-
-def own_ledger(settings: Settings, name: str) -> str:
-    server, _, _ = settings.ledger_url.partition("?")
-    with psycopg.connect(settings.ledger_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"create database {name}")  # type: ignore[call-overload]
-    url = f"{server.rpartition('/')[0]}/{name}{settings.ledger_url.removeprefix(server)}"
-    Ledger(url).migrate()
-    return url
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pandas as pd
-import psycopg
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -32,6 +30,8 @@ from fraud_ml.objects import ObjectStore
 from fraud_ml.promotion.pinning import pin_inputs
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.validation.quarantine import digest_key
+from tests.command_line import run_command
+from tests.empty_ledger import empty_ledger
 from tests.sealed_motor import motor_rows, sealed_motor
 
 pytestmark = pytest.mark.stack
@@ -72,25 +72,8 @@ class House:
     def command(self, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
         names = ("AWS_", "FRAUD_ML_", "MLFLOW_")
         values = {name: value for name, value in self.settings.values.items() if name.startswith(names)}
-        return subprocess.run(
-            [sys.executable, "-m", "fraud_ml", *arguments],
-            cwd=self.root,
-            env={**os.environ, **values, "FRAUD_ML_HOME": str(self.settings.home)},
-            input=said,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
-def own_ledger(settings: Settings) -> str:
-    server, _, _ = settings.ledger_url.partition("?")
-    name = f"erasure_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(settings.ledger_url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(f"create database {name}")  # type: ignore[call-overload]
-    url = f"{server.rpartition('/')[0]}/{name}{settings.ledger_url.removeprefix(server)}"
-    Ledger(url).migrate()
-    return url
+        environment = {**os.environ, **values, "FRAUD_ML_HOME": str(self.settings.home)}
+        return run_command(*arguments, environment=environment, folder=self.root, said=said)
 
 
 def registered(settings: Settings, name: str, snapshot_digest: str) -> str:
@@ -115,7 +98,7 @@ def house(mlflow_settings: Settings, postgres_settings: Settings, tmp_path: Path
         **mlflow_settings.values,
         "FRAUD_ML_CLAIMS_URL": f"s3://claims/{own}",
         "FRAUD_ML_SNAPSHOT_REMOTE": f"s3://snapshots/{own}",
-        "FRAUD_ML_LEDGER_URL": own_ledger(postgres_settings),
+        "FRAUD_ML_LEDGER_URL": empty_ledger(postgres_settings),
         "FRAUD_ML_RUNS": str(tmp_path / "runs"),
         "FRAUD_ML_DVC_CACHE": str(tmp_path / "dvc-cache"),
     }

@@ -36,6 +36,7 @@ from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.objects import ObjectStore
 from fraud_ml.params import load_params
 from fraud_ml.settings import PROJECT, Settings
+from tests.command_line import run_command
 
 CANARY = "KANARIENVOGEL"
 METRICS = {"average_precision": 0.31, "prevalence": 0.06, "rows": 4}
@@ -244,14 +245,8 @@ def test_no_champion_is_set_while_the_tracking_server_is_away(tmp_path: Path) ->
 
 
 def fraud_ml(settings: Settings, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "fraud_ml", *arguments],
-        cwd=folder,
-        env={**os.environ, **settings.values, "PYTHONPATH": str(PROJECT), "FRAUD_ML_HOME": str(settings.home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    own = {"PYTHONPATH": str(PROJECT), "FRAUD_ML_HOME": str(settings.home)}
+    return run_command(*arguments, environment={**os.environ, **settings.values, **own}, folder=folder)
 
 
 @pytest.mark.stack

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import uuid
 from dataclasses import replace
 from datetime import date
@@ -33,6 +32,7 @@ from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.params import load_params
 from fraud_ml.promotion.pinning import pin_inputs
 from fraud_ml.settings import PROJECT, Settings
+from tests.command_line import run_command
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
@@ -48,14 +48,8 @@ def git(*arguments: object) -> str:
 def fraud_ml(settings: Settings, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command by the code that lies in `folder`."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, "-m", "fraud_ml", *arguments],
-        cwd=folder,
-        env={**environment, **settings.values, "FRAUD_ML_HOME": str(settings.home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment |= {**settings.values, "FRAUD_ML_HOME": str(settings.home)}
+    return run_command(*arguments, environment=environment, folder=folder)
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ from fraud_ml.objects import ObjectStore
 from fraud_ml.promotion.promote import promote
 from fraud_ml.promotion.relay import run_relay
 from fraud_ml.settings import PROJECT, Settings
+from tests.command_line import run_command
+from tests.empty_ledger import empty_ledger
+from tests.tampering import flip_a_byte, flipped
 from tests.toy_models import export_forest, people, promotion, registered_body, seal, sign
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -135,25 +138,17 @@ class World:
 def world(
     postgres_settings: Settings, s3_settings: Settings, rabbitmq_settings: Settings, tmp_path: Path
 ) -> Iterator[World]:
-    from sqlalchemy import create_engine, make_url, text
-
-    server, name = make_url(postgres_settings.ledger_url), f"serving_{uuid.uuid4().hex}"
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"create database {name}"))
-    engine.dispose()
     values = {
         **os.environ,
         **postgres_settings.values,
         **s3_settings.values,
         **rabbitmq_settings.values,
         "FRAUD_ML_HOME": str(tmp_path),
-        "FRAUD_ML_LEDGER_URL": server.set(database=name).render_as_string(hide_password=False),
+        "FRAUD_ML_LEDGER_URL": empty_ledger(postgres_settings),
         "FRAUD_ML_APPROVERS": str(tmp_path / "approvers.json"),
         "FRAUD_ML_SCORER_HOME": str(tmp_path / "scorer"),
     }
     made = World(Settings(home=tmp_path, values=values))
-    made.ledger.migrate()
     stop = threading.Event()
     relay = threading.Thread(target=run_relay, args=(made.settings, stop), kwargs={"say": lambda _: None}, daemon=True)
     relay.start()
@@ -178,11 +173,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, ModelMa
 Models = list[tuple[Path, ModelManifest]]
 
 
-def flip(path_or_url: str, *, read: Callable[[str], bytes], write: Callable[[str, bytes], object]) -> None:
-    """Change one byte in the middle."""
-    content = bytearray(read(path_or_url))
-    content[len(content) // 2] ^= 1
-    write(path_or_url, bytes(content))
+def flip_an_object(store: ObjectStore, url: str) -> None:
+    store.write(url, flipped(store.read(url)))
 
 
 def test_promoted_candidate_is_served_and_acknowledged(world: World, scorer: RunningScorer, models: Models) -> None:
@@ -205,7 +197,7 @@ def test_model_with_one_changed_byte_is_refused_and_the_old_one_goes_on(
     world.await_deployed(good)
     for as_of, name in (("2024-02-01", "forest.skops"), ("2024-03-01", "model.json"), ("2024-04-01", "golden.json")):
         bad = world.register(*models[1], as_of=as_of)
-        flip(f"{world.address_of(bad)}/{name}", read=world.store.read, write=world.store.write)
+        flip_an_object(world.store, f"{world.address_of(bad)}/{name}")
         world.promote(bad)
         (refused,) = wait_for(lambda bad=bad: world.answers(bad, EntryKind.REFUSED))
         assert name in refused.body["reason"]
@@ -284,17 +276,14 @@ def test_restarted_scorer_mends_a_damaged_copy_or_serves_nothing(
     world.await_deployed(candidate)
     kept = world.settings.scorer_home / "models" / candidate.artifact_digest / "forest.skops"
 
-    def damage_local() -> None:
-        flip(str(kept), read=lambda path: Path(path).read_bytes(), write=lambda path, new: Path(path).write_bytes(new))
-
     scorer.end(signal.SIGKILL)
-    damage_local()
+    flip_a_byte(kept)
     scorer.start()
     wait_for(lambda: scorer.serving() == candidate.digest)
 
     scorer.end()
-    damage_local()
-    flip(f"{world.address_of(candidate)}/forest.skops", read=world.store.read, write=world.store.write)
+    flip_a_byte(kept)
+    flip_an_object(world.store, f"{world.address_of(candidate)}/forest.skops")
     scorer.start()
     wait_for(lambda: "is not served" in scorer.log.read_text())
     assert scorer.get("/v2/health/ready") == 503
@@ -321,13 +310,6 @@ def test_without_a_broker_what_is_live_is_served_and_no_value_is_logged(
 
 
 def test_second_scorer_in_the_same_folder_is_refused(world: World, scorer: RunningScorer) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "fraud_ml", "serve", "--port", "1", "--name", "another"],
-        cwd=PROJECT,
-        env=dict(world.settings.values),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("serve", "--port", "1", "--name", "another", environment=world.settings.values)
     assert done.returncode == 2
     assert "another scorer keeps" in done.stderr

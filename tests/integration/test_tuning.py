@@ -14,6 +14,7 @@ import yaml
 
 from fraud_ml.params import load_params
 from fraud_ml.settings import PROJECT, Settings
+from tests.command_line import run_command
 from tests.toy_claims import toy_workspace
 
 FOREST = ("--family", "random_forest", "--trials", "5")
@@ -44,14 +45,8 @@ def checkout(root: Path) -> Path:
 
 def fraud_ml(folder: Path, values: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
-    return subprocess.run(
-        [sys.executable, "-m", "fraud_ml", *arguments],
-        cwd=folder,
-        env={**bare, "FRAUD_ML_HOME": str(folder / "home"), **values, "PYTHONPATH": str(PROJECT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**bare, "FRAUD_ML_HOME": str(folder / "home"), **values, "PYTHONPATH": str(PROJECT)}
+    return run_command(*arguments, environment=environment, folder=folder)
 
 
 def runs(settings: Settings) -> list[Any]:

@@ -22,10 +22,9 @@ from fraud_ml.data.snapshots import Frozen, freeze
 from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
+from tests.command_line import Command
 from tests.frozen_motor import AS_OF, frozen_from
 from tests.sealed_motor import expectations_of_sealed_motor
-
-Command = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture

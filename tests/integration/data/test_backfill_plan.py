@@ -1,7 +1,6 @@
 """What a plan tells of a real log and registry, and that what it tells comes true."""
 
 import json
-import subprocess
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -18,9 +17,9 @@ from fraud_ml.data.versions import SnapshotRegistry
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
+from tests.command_line import Command
 
 pytestmark = pytest.mark.stack
-Command = Callable[..., subprocess.Popen[str]]
 BEGIN, END = date(2024, 2, 1), date(2024, 4, 30)
 BEFORE_THE_LOG = date(2023, 12, 1)
 

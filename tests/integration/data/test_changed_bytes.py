@@ -14,7 +14,8 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Frozen, freeze, open_snapshot, pin_snapshot, verify_version
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
-from tests.frozen_motor import AS_OF, TAG, cached, flip_a_byte, git, named, tags
+from tests.frozen_motor import AS_OF, TAG, cached, git, named, tags
+from tests.tampering import flip_a_byte, flipped
 
 pytestmark = pytest.mark.stack
 
@@ -39,7 +40,7 @@ def test_changed_object_in_the_remote_is_named(
     path = cached(place, listing=listing)
     url = f"{place.snapshot_remote}/files/md5/{path.parent.name}/{path.name}"
     whole = store.read(url)
-    store.write(url, bytes([whole[0] ^ 1]) + whole[1:])
+    store.write(url, flipped(whole, 0))
 
     assert named(lambda: verify_version(place, motor, "2024-03-05", remote=True)) == url
     shutil.rmtree(place.home / "snapshot-cache")
@@ -114,7 +115,7 @@ def test_verify_names_one_flipped_byte_in_whatever_a_version_consists_of(
         path.chmod(mode)
     for url in urls:
         content = store.read(url)
-        store.write(url, content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        store.write(url, flipped(content, -9))
         assert named(verify) == url
         store.write(url, content)
     assert verify_version(place, motor, "2024-03-05", remote=True).total > 0

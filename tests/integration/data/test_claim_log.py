@@ -3,9 +3,7 @@
 import hashlib
 import json
 import shutil
-import subprocess
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -21,10 +19,10 @@ from fraud_ml.data.sources import open_source
 from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import PROJECT, Settings
+from tests.command_line import Command
+from tests.tampering import flipped
 
 pytestmark = pytest.mark.stack
-
-Command = Callable[..., subprocess.Popen[str]]
 
 
 def test_rows_stand_by_recorded_day_under_a_manifest_that_hashes_them(
@@ -167,9 +165,7 @@ def test_delivery_that_touches_lost_rows_is_refused_and_stops_no_other(
 def test_changed_object_is_named(place: Settings, store: ObjectStore, motor: Contract, motor_file: Path) -> None:
     land(place, motor, motor_file)
     url = store.below(f"{place.claims_url}/motor/log/")[3]
-    content = bytearray(store.read(url))
-    content[len(content) // 2] ^= 1
-    store.write(url, bytes(content))
+    store.write(url, flipped(store.read(url)))
 
     with pytest.raises(Tampered) as noticed:
         freeze(place, motor, date(2024, 3, 12))

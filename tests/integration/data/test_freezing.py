@@ -1,7 +1,6 @@
 """Freezing gives a date the same bytes forever, whole or not at all, and does nothing twice."""
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,11 +31,10 @@ from fraud_ml.data.versions import SnapshotRegistry, Version
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
+from tests.command_line import Command
 from tests.frozen_motor import AS_OF, TAG, frozen_from, git, tags
 
 pytestmark = pytest.mark.stack
-
-Command = Callable[..., subprocess.Popen[str]]
 
 
 # --- what it holds --------------------------------------------------------------------------------------------------

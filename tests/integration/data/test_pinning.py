@@ -12,7 +12,8 @@ from fraud_ml.data.log import land
 from fraud_ml.data.snapshots import Frozen, freeze, open_snapshot, pin_snapshot, pull_snapshot, verify_version
 from fraud_ml.errors import BadInput, Unavailable
 from fraud_ml.settings import Settings
-from tests.frozen_motor import AS_OF, flip_a_byte
+from tests.frozen_motor import AS_OF
+from tests.tampering import flip_a_byte
 
 pytestmark = pytest.mark.stack
 

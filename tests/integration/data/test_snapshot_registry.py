@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -15,11 +13,10 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.snapshots import Frozen, diff_versions, freeze
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
+from tests.command_line import Command
 from tests.frozen_motor import TAG, git
 
 pytestmark = pytest.mark.stack
-
-Command = Callable[..., subprocess.Popen[str]]
 
 
 def test_diff_counts_what_appeared_by_recorded_day_and_nothing_between_a_version_and_itself(

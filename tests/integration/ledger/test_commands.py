@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
 
 from fraud_ml.ledger import Ledger
 from fraud_ml.settings import Settings
+from tests.command_line import run_command
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -20,9 +20,7 @@ def fraud_ml(place: Settings) -> Run:
     environment = {**os.environ, **place.values, "FRAUD_ML_HOME": str(place.home)}
 
     def act(*arguments: str, rc: int = 0) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [sys.executable, "-m", "fraud_ml", *arguments], env=environment, capture_output=True, text=True, check=False
-        )
+        done = run_command(*arguments, environment=environment)
         assert done.returncode == rc, done.stderr
         return done
 
@@ -84,13 +82,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(fraud_ml: Run) -> None:
 
 def test_an_away_ledger_is_exit_code_3(place: Settings) -> None:
     environment = {**os.environ, **place.values, "FRAUD_ML_LEDGER_URL": "postgresql+psycopg://u:s3cret@127.0.0.1:1/x"}
-    done = subprocess.run(
-        [sys.executable, "-m", "fraud_ml", "ledger", "verify"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_command("ledger", "verify", environment=environment)
     assert done.returncode == 3
     assert "s3cret" not in done.stderr
 

@@ -35,19 +35,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def program(tmp_path: Path) -> Callable[[str], Path]:
-    """Return a function: a program that stands where TFDV's interpreter is expected."""
-
-    def write(script: str) -> Path:
-        path = tmp_path / "python"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        return path
-
-    return write
-
-
-@pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Verdict]:
     def act(workspace: Workspace, params: object, home: Path, tfdv: Path) -> Verdict:
         monkeypatch.setenv("FRAUD_ML_HOME", str(home))
@@ -58,25 +45,26 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Verdict]:
 
 
 @pytest.mark.slow
-def test_a_killed_worker_is_undecided_and_the_rerun_is_as_if_nothing_had_been(tmp_path, file, program, judge):
-    tfdv = Settings.load().tfdv_python
-    if not tfdv.is_file():
-        pytest.skip(f"{tfdv} is not there: run `make tfdv`")
+def test_a_killed_worker_is_undecided_and_the_rerun_is_as_if_nothing_had_been(
+    tmp_path, file, tfdv_python, tfdv_stand_in, judge
+):
     workspace, _, params = laid_out(tmp_path / "run", file, sealed=False)
-    disturbed = judge(workspace, params, tmp_path / "home", program("sleep 1; kill -9 $$"))
+    disturbed = judge(workspace, params, tmp_path / "home", tfdv_stand_in("sleep 1; kill -9 $$"))
     (finding,) = (one for one in disturbed.findings if one.code.startswith("TFDV"))
     assert (finding.outcome, finding.stops, disturbed.is_accepted) == (Outcome.UNDECIDED, True, False)
-    again = judge(workspace, params, tmp_path / "home", tfdv)
+    again = judge(workspace, params, tmp_path / "home", tfdv_python)
     quarantine = workspace.quarantine.read_bytes()
-    assert again == judge(workspace, params, tmp_path / "another home", tfdv)
+    assert again == judge(workspace, params, tmp_path / "another home", tfdv_python)
     assert quarantine == workspace.quarantine.read_bytes()
 
 
 @pytest.mark.parametrize("most_bytes", [1_000, 150_000])
-def test_a_full_disk_is_unavailable_and_the_rerun_is_as_if_nothing_had_been(tmp_path, file, program, judge, most_bytes):
+def test_a_full_disk_is_unavailable_and_the_rerun_is_as_if_nothing_had_been(
+    tmp_path, file, tfdv_stand_in, judge, most_bytes
+):
     """The fold does not fit, or the report does not."""
     workspace, _, params = laid_out(tmp_path / "run", file, sealed=False)
-    silent = program("exit 1")
+    silent = tfdv_stand_in("exit 1")
     done = subprocess.run(
         [sys.executable, "-c", _VALIDATE, str(most_bytes)],
         cwd=workspace.root,
@@ -98,8 +86,8 @@ def test_a_full_disk_is_unavailable_and_the_rerun_is_as_if_nothing_had_been(tmp_
     assert again == judge(workspace, params, tmp_path / "another home", silent)
 
 
-def test_what_is_kept_of_people_is_sealed_and_an_erased_person_is_forgotten(tmp_path, file, program, judge):
-    silent = program("exit 1")
+def test_what_is_kept_of_people_is_sealed_and_an_erased_person_is_forgotten(tmp_path, file, tfdv_stand_in, judge):
+    silent = tfdv_stand_in("exit 1")
     workspace, contract, params = laid_out(tmp_path / "run", file, sealed=True)
     judge(workspace, params, tmp_path / "home", silent)
     cache = Settings.load().verdict_cache

@@ -33,6 +33,8 @@ from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.validation import judge_snapshot
 from tests.sealed_motor import expectations_of_sealed_motor
 
+pytestmark = pytest.mark.usefixtures("tfdv_python")
+
 AS_OF = "2025-12-31"
 
 
@@ -41,13 +43,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("claims") / "motor.parquet"
     write_rows(simulate("motor", claims=4000, seed=7, begin=date(2023, 1, 1), end=date(2025, 12, 31)), path)
     return path
-
-
-@pytest.fixture(autouse=True)
-def needs_tfdv() -> None:
-    python = Settings.load().tfdv_python
-    if not python.is_file():
-        pytest.skip(f"{python} is not there: run `make tfdv`")
 
 
 def laid_out(root: Path, file: Path, *, sealed: bool) -> tuple[Workspace, Contract, Params]:

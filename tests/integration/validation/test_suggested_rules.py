@@ -15,11 +15,11 @@ from fraud_ml.validation.suggesting import judged_months, suggest, write_suggest
 from tests.integration.validation.test_sealed_claims import laid_out
 
 
-def test_a_snapshot_is_accepted_by_the_rules_that_it_suggests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not Settings.load().tfdv_python.is_file():
-        pytest.skip("TFDV's environment is not there: run `make tfdv`")
+def test_a_snapshot_is_accepted_by_the_rules_that_it_suggests(
+    tfdv_python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FRAUD_ML_TFDV_PYTHON", str(Settings.load({}).tfdv_python))
+    monkeypatch.setenv("FRAUD_ML_TFDV_PYTHON", str(tfdv_python))
     file = tmp_path / "motor.parquet"
     write_rows(simulate("motor", claims=4000, seed=7, begin=date(2023, 1, 1), end=date(2025, 12, 31)), file)
     workspace, contract, params = laid_out(tmp_path / "sealed", file, sealed=True)

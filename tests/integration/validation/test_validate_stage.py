@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
@@ -23,13 +22,15 @@ from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.data.sources.files import read_file
 from fraud_ml.data.tables import parse_rows
 from fraud_ml.params import load_params
-from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.settings import PROJECT
 from fraud_ml.validation import judge_snapshot
 from fraud_ml.validation.checks import check_claims
 from fraud_ml.validation.expectations import judge_expectations
 from fraud_ml.validation.quarantine import quarantined_keys
 from fraud_ml.validation.suite import read_suite
+from tests.command_line import run_command
 from tests.sealed_motor import expectations_of_sealed_motor
+from tests.tampering import flip_a_byte
 
 Pin = Callable[[Path, str, str], Workspace]
 
@@ -62,23 +63,10 @@ def pin(tmp_path: Path) -> Pin:
     return lay_out
 
 
-@pytest.fixture(scope="session")
-def tfdv_python() -> Path:
-    python = Settings.load().tfdv_python
-    if not python.is_file():
-        pytest.skip(f"{python} is not there: run `make tfdv`")
-    return python
-
-
 def run_validate(workspace: Workspace, **environment: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "fraud_ml", "validate", "--json"],
-        cwd=workspace.root,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "FRAUD_ML_HOME": str(workspace.root / "home"), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    own = {"PYTHONPATH": str(PROJECT), "FRAUD_ML_HOME": str(workspace.root / "home")}
+    environment = {**os.environ, **own, **environment}
+    return run_command("validate", "--json", environment=environment, folder=workspace.root)
 
 
 def simulated(tmp_path: Path, claims: int, seed: int) -> Path:
@@ -154,9 +142,7 @@ def test_simulated_claims_pass_suite_and_own_checks_for_any_seed_and_date(pin, t
 def test_a_changed_byte_of_the_snapshot_stops_the_stage_and_is_named(pin, tmp_path):
     workspace = pin(simulated(tmp_path, 300, 7), "motor", "2024-12-31")
     victim = sorted(workspace.snapshot.rglob("*.parquet"))[2]
-    content = bytearray(victim.read_bytes())
-    content[len(content) // 2] ^= 1
-    victim.write_bytes(content)
+    flip_a_byte(victim)
     done = run_validate(workspace)
     assert done.returncode == 2
     assert victim.name in done.stderr

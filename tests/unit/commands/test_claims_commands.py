@@ -2,35 +2,21 @@
 
 import gzip
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fraud_ml.cli import main
 from fraud_ml.settings import PROJECT
-
-Answer = tuple[int, str, str]
-Run = Callable[..., Answer]
+from tests.command_line import Run
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
-    """Call `fraud-ml …` where no server is: exit code, standard output, standard error."""
-    for name in ("AWS_ENDPOINT_URL", "FRAUD_ML_CLAIMS_URL", "FRAUD_ML_SNAPSHOT_REMOTE"):
-        monkeypatch.delenv(name, raising=False)
+def run(fraud_ml: Run, no_server: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Call `fraud-ml …` in the project's folder, where no server is."""
     monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(PROJECT)
-
-    def call(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["fraud-ml", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-    return call
+    return fraud_ml
 
 
 @pytest.fixture

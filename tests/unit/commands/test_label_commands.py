@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import sys
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 import yaml
 
 from fraud_ml.artifacts import FeatureReport, Window, save
-from fraud_ml.contract import Contract, load_contract
+from fraud_ml.contract import Contract
 from fraud_ml.data.simulator import simulate, write_rows
 from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.data.sources.files import read_file
@@ -22,17 +20,13 @@ from fraud_ml.features.labels import LEARNABLE, label_states
 from fraud_ml.features.log_copy import freeze_copy
 from fraud_ml.features.split import feature_columns
 from fraud_ml.features.windows import REPORT, write_window
-from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.settings import Settings
 from fraud_ml.validation.quarantine import digest_key
+from tests.command_line import Run
 from tests.sealed_motor import expectations_of_sealed_motor
+from tests.tampering import flip_a_byte
 
 AS_OF = "2024-11-30"
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def contract() -> Contract:
-    return load_contract("motor", PROJECT / "expectations").model_copy(update={"erasure": None})
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +45,8 @@ def pinned(contract: Contract, rows: pd.DataFrame, tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(no_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder: a checkout's expectations, with motor's claims in plain, and no server."""
-    for name in ("AWS_ENDPOINT_URL", "FRAUD_ML_CLAIMS_URL", "FRAUD_ML_SNAPSHOT_REMOTE"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("FRAUD_ML_HOME", str(tmp_path / "home"))
     expectations_of_sealed_motor(tmp_path / "expectations", sealed=False)
     monkeypatch.chdir(tmp_path)
@@ -62,18 +54,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call `fraud-ml …`: exit code, standard output, standard error."""
-    from fraud_ml.cli import main
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fraud-ml", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-    return call
+def run(place: Path, fraud_ml: Run) -> Run:
+    """Call `fraud-ml …` there."""
+    return fraud_ml
 
 
 def test_cohort_prints_a_table_and_writes_the_pictures(run: Run, pinned: Path, place: Path) -> None:
@@ -175,9 +158,7 @@ def test_a_folder_of_another_date_and_a_changed_byte_are_refused(
     copy = place / "snapshot"
     shutil.copytree(pinned, copy)
     file = sorted((copy / "log").iterdir())[0]
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
+    flip_a_byte(file)
     code, _, err = run(command, "motor", AS_OF, "--snapshot", copy)
     assert code == 2
     assert file.name in err

@@ -3,30 +3,23 @@
 import json
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fraud_ml.artifacts import Finding, Outcome, Severity, Verdict, Workspace, save
-from fraud_ml.contract import Contract, load_contract
+from fraud_ml.contract import Contract
 from fraud_ml.data.simulator import simulate, write_rows
 from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.data.sources.files import read_file
 from fraud_ml.data.tables import parse_rows
 from fraud_ml.features.log_copy import freeze_copy
-from fraud_ml.settings import PROJECT
+from tests.command_line import Run
 from tests.sealed_motor import expectations_of_sealed_motor
 
 AS_OF = date(2024, 12, 31)
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def contract() -> Contract:
-    return load_contract("motor", PROJECT / "expectations").model_copy(update={"erasure": None})
 
 
 @pytest.fixture(scope="module")
@@ -59,18 +52,9 @@ def _judge(contract: Contract, outcome: Outcome) -> None:
 
 
 @pytest.fixture
-def run(place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Call `fraud-ml suggest-expectations …`: exit code, standard output, standard error."""
-    from fraud_ml.cli import main
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fraud-ml", "suggest-expectations", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-    return call
+def run(place: Path, fraud_ml: Run) -> Run:
+    """Call `fraud-ml suggest-expectations …` there."""
+    return partial(fraud_ml, "suggest-expectations")
 
 
 def test_a_suggestion_is_a_diff_with_a_line_for_each_rule_and_changes_no_file(run: Run, place: Path) -> None:

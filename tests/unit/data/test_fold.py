@@ -12,6 +12,7 @@ from fraud_ml.contract import Contract
 from fraud_ml.data.fold import Fold, fold, read_fold, verify_fold
 from fraud_ml.data.fold_cache import FoldCache
 from fraud_ml.errors import BadInput, Tampered, Unavailable
+from tests.tampering import flip_a_byte
 from tests.tiny_snapshots import Row, frozen
 
 ROWS: list[Row] = [
@@ -163,9 +164,7 @@ def test_changed_month_in_the_cache_is_named_and_never_taken(contract: Contract,
     first = folded(tmp_path / "first", ROWS, contract, tmp_path / "a", cache=cache)
     assert cache.verify() == 3
     damaged = next((tmp_path / "cache").rglob(f"*{suffix}"))
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2] ^= 1
-    damaged.write_bytes(content)
+    flip_a_byte(damaged)
 
     with pytest.raises(Tampered) as noticed:
         cache.verify()

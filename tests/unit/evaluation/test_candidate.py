@@ -35,6 +35,7 @@ from fraud_ml.evaluation.judging import Rival, RivalState, score_champion
 from fraud_ml.models import load_model
 from fraud_ml.params import load_params
 from fraud_ml.training import fit_families
+from tests.tampering import flip_a_byte
 from tests.toy_claims import AS_OF, PROJECT, toy_claims, toy_contract, toy_params, toy_workspace, write_fold
 
 GIVEN = toy_params().evaluation
@@ -312,9 +313,7 @@ def refused(workspace: Workspace, kind: type[FraudMLError], text: str) -> None:
 
 def test_a_changed_byte_of_the_candidate_model_is_named(workspace: Workspace) -> None:
     path = workspace.models / "random_forest" / "forest.skops"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    flip_a_byte(path)
     refused(workspace, Tampered, r"forest\.skops: its bytes differ")
 
 

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.network import NETWORK
 from fraud_ml.artifacts import file_digest
-from fraud_ml.contract import Contract, Network
+from fraud_ml.contract import Contract
 from fraud_ml.data.sealing import seal_rows
 from fraud_ml.data.snapshots import Snapshot, open_snapshot
 from fraud_ml.data.subject_keys import NAME_BOUND_TO, Enrolled, SnapshotKeys, SubjectKey, cipher
@@ -21,17 +22,6 @@ from fraud_ml.features.log_copy import freeze_copy
 from fraud_ml.features.network import network_of, write_network
 from tests.network_oracle import Row, network_by_hand
 from tests.village import AS_OF, BEGIN, CONTRACT, frozen, row, village
-
-MOTOR_NETWORK = Network(
-    window_days=730,
-    parties={
-        "claimant_id": "person",
-        "witness_ids": "person",
-        "garage_id": "garage",
-        "phone_id": "phone",
-        "address_id": "address",
-    },
-)
 
 
 def same(found: pd.DataFrame, expected: pd.DataFrame) -> None:
@@ -221,7 +211,7 @@ def test_an_erased_person_is_nobody_and_what_is_not_theirs_stays(tmp_path: Path)
 def test_threads_change_no_byte_and_rows_stand_in_the_folds_order(
     motor: Contract, motor_rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    contract = motor.model_copy(update={"network": MOTOR_NETWORK})
+    contract = motor.model_copy(update={"network": NETWORK})
     freeze_copy(motor_rows, contract, date(2025, 12, 31), tmp_path / "snapshot")
     snapshot = open_snapshot(tmp_path / "snapshot", contract)
     fold = snapshot.fold_into(tmp_path / "claims", None).manifest

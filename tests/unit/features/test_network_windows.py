@@ -16,6 +16,7 @@ from fraud_ml.features.windows import read_window
 from fraud_ml.params import FeatureParams
 from fraud_ml.training.train import accepted_windows
 from fraud_ml.validation.quarantine import digest_key
+from tests.tampering import flip_a_byte
 from tests.village import busy_village, village, village_workspace
 
 PARAMS = FeatureParams(test_months=3, validation_months=2, min_positives=2)
@@ -61,9 +62,7 @@ def test_without_the_section_windows_are_what_they_were(tmp_path: Path) -> None:
 def test_a_changed_log_row_is_noticed(tmp_path: Path) -> None:
     workspace = village_workspace(tmp_path, ROWS, village())
     path = sorted((workspace.snapshot / "log").iterdir())[0]
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    flip_a_byte(path)
     with pytest.raises(Tampered) as noticed:
         build_windows(workspace, PARAMS)
     assert noticed.value.facts["path"] == str(path)

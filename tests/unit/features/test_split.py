@@ -21,6 +21,7 @@ from fraud_ml.features.split import Split, months_before, split_claims
 from fraud_ml.features.windows import read_window, write_window
 from fraud_ml.params import FeatureParams
 from fraud_ml.validation.quarantine import SetAside, digest_key, write_quarantine
+from tests.tampering import flip_a_byte
 from tests.toy_claims import AS_OF, CONTRACT, toy_claims, toy_contract, toy_workspace
 
 PARAMS = FeatureParams(test_months=6, validation_months=4, min_positives=5)
@@ -283,9 +284,7 @@ def test_rows_taken_out_of_quarantine_behind_the_verdict_are_noticed(tmp_path: P
 def test_a_changed_byte_of_the_judged_claims_is_noticed_before_anything_is_built(tmp_path: Path, name: str) -> None:
     workspace = pinned(tmp_path)
     path = workspace.claims.parent / name
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
+    flip_a_byte(path)
     with pytest.raises(Tampered) as noticed:
         build_windows(workspace, PARAMS)
     assert noticed.value.facts["path"] == str(path)

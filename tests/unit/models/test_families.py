@@ -20,6 +20,7 @@ from fraud_ml.models.coding import Coder
 from fraud_ml.models.family import Calibration, Examples, Family
 from fraud_ml.models.inputs import Inputs, describe_inputs, read_columns
 from fraud_ml.params import TrainingParams
+from tests.tampering import flip_a_byte
 from tests.toy_claims import AS_OF, toy_claims, toy_contract, toy_params
 
 PARAMS = toy_params()
@@ -189,9 +190,7 @@ def test_the_untouched_folder_is_verified_wherever_it_lies(exported: Exported, t
 def test_one_changed_byte_in_any_file_is_named_before_anything_is_loaded(exported: Exported, tmp_path: Path) -> None:
     for name in exported.manifest.files:
         moved = copy_of(exported, tmp_path)
-        content = bytearray((moved / name).read_bytes())
-        content[len(content) // 2] ^= 1
-        (moved / name).write_bytes(content)
+        flip_a_byte(moved / name)
         for load_it in (lambda at: verify_model(at, exported.manifest), load_model):
             with pytest.raises(Tampered, match=f"{name}: its bytes differ"):
                 load_it(moved)

@@ -119,3 +119,13 @@ def test_columns_of_other_claims_are_refused(house: House, tmp_path: Path) -> No
     second.replace(first)
     with pytest.raises(BadInput, match="those of other claims"):
         house.score(tmp_path / "scores", network)
+
+
+def test_columns_of_the_same_claims_in_another_order_are_refused(house: House, tmp_path: Path) -> None:
+    network = house.network(tmp_path / "network")
+    changed = sorted(network.iterdir())[0]
+    told = parquet.read_table(changed)
+    assert told.num_rows > 1
+    parquet.write_table(told.sort_by([("claim", "descending")]), changed)
+    with pytest.raises(BadInput, match="those of other claims"):
+        house.score(tmp_path / "scores", network)

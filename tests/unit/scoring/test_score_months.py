@@ -22,6 +22,7 @@ from fraud_ml.models.inputs import describe_inputs, read_columns
 from fraud_ml.scoring.batch import Scored, score_fold
 from fraud_ml.scoring.model import BatchModel
 from fraud_ml.scoring.months import MANIFEST, RECORDS, ScoresFolder, read_manifest
+from tests.tampering import flip_a_byte
 from tests.toy_claims import AS_OF, toy_claims, toy_contract, toy_params, write_fold
 from tests.toy_models import seal
 
@@ -138,9 +139,7 @@ def test_what_stands_is_not_made_again_and_a_damaged_month_is(score: Callable[..
     assert (first.reused, again.scored, again.manifest) == (0, 0, first.manifest)
     assert written(tmp_path / "scores") == before
     damaged = sorted((tmp_path / "scores").glob("*.parquet"))[3]
-    content = bytearray(damaged.read_bytes())
-    content[len(content) // 2] ^= 1
-    damaged.write_bytes(content)
+    flip_a_byte(damaged)
     mended = score()
     assert (mended.scored, mended.manifest) == (1, first.manifest)
     assert file_digest(damaged) == before[damaged.name][0]

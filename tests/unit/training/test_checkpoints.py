@@ -19,6 +19,7 @@ from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.environment import running_version
 from fraud_ml.params import TrainingParams, load_params
 from fraud_ml.training import fit_families
+from tests.tampering import flip_a_byte
 from tests.toy_claims import toy_claims, toy_workspace
 
 KILLS = 10
@@ -159,9 +160,7 @@ def test_a_checkpoint_of_another_version_is_refused_and_nothing_is_trained(stopp
 def test_a_checkpoint_whose_bytes_changed_is_refused(stopped: Path, tmp_path: Path) -> None:
     workspace, params = copy_of(stopped, tmp_path)
     for path in checkpoints(workspace):
-        content = bytearray(path.read_bytes())
-        content[-100] ^= 1
-        path.write_bytes(content)
+        flip_a_byte(path, -100)
     with pytest.raises(Tampered, match="its bytes differ from its own digest"):
         fit_families(workspace, params, quiet)
 

@@ -9,7 +9,7 @@ import pytest
 
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.params import ValidationParams
-from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.settings import PROJECT
 
 MakeClaims = Callable[..., pd.DataFrame]
 
@@ -27,14 +27,6 @@ def motor_rules() -> Path:
 @pytest.fixture(scope="session")
 def params() -> ValidationParams:
     return ValidationParams(max_quarantined_share=0.02)
-
-
-@pytest.fixture(scope="session")
-def tfdv_python() -> Path:
-    python = Settings.load().tfdv_python
-    if not python.is_file():
-        pytest.skip(f"{python} is not there: run `make tfdv`")
-    return python
 
 
 @pytest.fixture(scope="session")

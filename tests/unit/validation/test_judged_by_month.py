@@ -19,6 +19,7 @@ from fraud_ml.validation.months import table_of_fold
 from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.partition import read_judges
 from fraud_ml.validation.verdict import judge, judge_table
+from tests.tampering import flip_a_byte
 from tests.unit.validation.folded_claims import fold_of
 
 AS_OF = date(2024, 12, 31)
@@ -274,9 +275,7 @@ def test_figures_for_tfdv_add_up_to_those_of_the_whole(make_claims, contract, mo
 def test_a_changed_byte_of_a_month_is_named(make_claims, contract, motor_rules, params, tmp_path):
     manifest = fold_of(make_claims(60), contract, tmp_path / "fold")
     victim = tmp_path / "fold" / "2024-03.parquet"
-    content = bytearray(victim.read_bytes())
-    content[len(content) // 2] ^= 1
-    victim.write_bytes(content)
+    flip_a_byte(victim)
     table = table_of_fold(tmp_path / "fold", manifest, contract, NO_KEYS, rules=motor_rules, cache=None)
     with pytest.raises(Tampered, match=r"2024-03\.parquet"):
         judge_table(table, contract, params, rules=motor_rules, as_of=AS_OF, subject_digest="", tfdv_python=None)

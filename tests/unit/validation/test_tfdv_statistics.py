@@ -40,19 +40,6 @@ def ask(motor, motor_rules):
     return describe
 
 
-@pytest.fixture
-def interpreter(tmp_path):
-    """Return a function: a program that stands where TFDV's interpreter is expected, and does what it is told."""
-
-    def write(script):
-        path = tmp_path / "python"
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("script", "told"),
     [
@@ -65,9 +52,9 @@ def interpreter(tmp_path):
         ("cat > /dev/null; sleep 60 & wait", "no answer within 0.5 s"),
     ],
 )
-def test_a_worker_that_gives_no_answer_is_undecided_and_stops(ask, make_claims, interpreter, script, told):
+def test_a_worker_that_gives_no_answer_is_undecided_and_stops(ask, make_claims, tfdv_stand_in, script, told):
     started = time.monotonic()
-    described = ask(make_claims(), interpreter(script), timeout_s=0.5 if "sleep" in script else 30)
+    described = ask(make_claims(), tfdv_stand_in(script), timeout_s=0.5 if "sleep" in script else 30)
     (finding,) = described.findings
     assert (finding.code, finding.outcome, finding.stops) == ("TFDV001", Outcome.UNDECIDED, True)
     assert told in finding.arrived
@@ -98,8 +85,8 @@ def test_an_absent_schema_is_refused(ask, make_claims, tmp_path):
         ask(make_claims(), Path(sys.executable), schema=tmp_path / "schema.pbtxt")
 
 
-def test_leaving_the_context_ends_the_worker(motor_rules, interpreter):
-    schema, python = motor_rules / "schema.pbtxt", interpreter("exec sleep 60")
+def test_leaving_the_context_ends_the_worker(motor_rules, tfdv_stand_in):
+    schema, python = motor_rules / "schema.pbtxt", tfdv_stand_in("exec sleep 60")
     before = set(psutil.Process().children())
     worker = Worker(schema=schema, python=python, timeout_s=60)
     with worker:

@@ -21,18 +21,6 @@ SIMULATED = "simulator:?claims=30&seed=5&from=2024-01-01&to=2024-03-12"  # the r
 
 
 @pytest.fixture
-def topic(kafka: str) -> str:
-    """A new topic of two partitions."""
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    name = f"claims-{uuid.uuid4().hex[:8]}"
-    admin = AdminClient({"bootstrap.servers": kafka})  # futures of a client that is gone never end
-    for made in admin.create_topics([NewTopic(name, num_partitions=2)]).values():
-        made.result()
-    return name
-
-
-@pytest.fixture
 def send(kafka: str, topic: str) -> Send:
     """Produce messages, each to the partition that its key chooses, and wait for their acknowledgement."""
     from confluent_kafka import Producer

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.command_line import Command
 from tests.integration.data.sources.deliveries import Place, messages
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 
-Command = Callable[..., subprocess.Popen[str]]
 KILLS = 20  # every other one a producer's
 
 # Sends lines from where the last producer's note ended; the note is written after the acknowledgement, so a kill

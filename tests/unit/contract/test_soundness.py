@@ -1,4 +1,4 @@
-"""A contract's `landing` section speaks of declared columns, or is refused with file and column."""
+"""A contract's sections speak of declared columns that can do what is asked, or are refused with file and column."""
 
 from pathlib import Path
 from typing import Any
@@ -109,55 +109,4 @@ def test_what_validation_is_told_must_speak_of_declared_columns(
     (tmp_path / "toy" / "contract.yaml").write_text(yaml.safe_dump({**CONTRACT, **section}))
     with pytest.raises(BadInput) as refused:
         load_contract("toy", tmp_path)
-    assert told in str(refused.value)
-
-
-def with_network(folder: Path, parties: dict[str, str], columns: tuple[dict[str, Any], ...] = ()) -> Any:
-    person = {"name": "who", "kind": "category", "role": "context", "personal": True}
-    network = {"window_days": 365, "parties": parties}
-    (folder / "toy").mkdir()
-    told = {**CONTRACT, "network": network, "columns": [*CONTRACT["columns"], person, *columns]}
-    (folder / "toy" / "contract.yaml").write_text(yaml.safe_dump(told))
-    return load_contract("toy", folder)
-
-
-def test_network_section_adds_columns_behind_the_features(tmp_path: Path) -> None:
-    contract = with_network(tmp_path, {"who": "person"})
-    made = [column.name for column in contract.network_features]
-
-    assert contract.learned == (*contract.features, *contract.network_features)
-    assert made == [
-        "network_who_claims",
-        "network_who_confirmed",
-        "network_who_fraud_share",
-        "network_person_reached",
-        "network_ring_score",
-    ]
-    assert all(contract.column(name).personal and contract.column(name).title for name in made)
-
-
-def test_without_it_nothing_is_added(tmp_path: Path) -> None:
-    contract = load(tmp_path)
-    assert contract.learned == contract.features
-
-
-@pytest.mark.parametrize(
-    ("parties", "columns", "told"),
-    [
-        ({}, (), "`network.parties` does not fit"),
-        ({"whom": "person"}, (), "`network.parties` speaks of column `whom`, which is not among"),
-        ({"garage": "garage"}, (), "`network.parties` speaks of column `garage`, which names no parties"),
-        ({"who": "A person"}, (), "`network.parties.who` does not fit"),
-        (
-            {"who": "person"},
-            ({"name": "network_ring_score", "kind": "number", "role": "feature"},),
-            "column `network_ring_score` is also made of `network`",
-        ),
-    ],
-)
-def test_a_network_that_does_not_fit_is_refused(
-    tmp_path: Path, parties: dict[str, str], columns: tuple[dict[str, Any], ...], told: str
-) -> None:
-    with pytest.raises(BadInput) as refused:
-        with_network(tmp_path, parties, columns)
     assert told in str(refused.value)
