@@ -26,7 +26,7 @@ def figures_of(tried: Sequence[Tried], clean: Sequence[TriedClean]) -> Figures:
             _say(f"{what}: {one.dataset} {one.seed} {one.family} ({one.severity}) {one.column or ''}")
     for sound in clean:
         if sound.noticed.rejected:
-            codes = sorted({code for code, _ in sound.noticed.findings})
+            codes = sorted({told.code for told in sound.noticed.findings})
             _say(f"stopped for nothing: {sound.dataset} {sound.seed} {sound.change} {', '.join(codes)}")
     families = len({one.family for one in tried})
     changes = len({sound.change for sound in clean})
