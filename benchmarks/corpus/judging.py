@@ -168,7 +168,9 @@ def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
     seconds = time.perf_counter() - begin
     known = findings_before(dataset, seed) | clean_findings(dataset, seed).findings
     rejected = noticed.rejected and not clean_findings(dataset, seed).rejected
-    return Tried(name, severity, dataset, seed, column, Noticed(noticed.guard, noticed.findings - known, rejected), seconds)
+    return Tried(
+        name, severity, dataset, seed, column, Noticed(noticed.guard, noticed.findings - known, rejected), seconds
+    )
 
 
 @cache

@@ -31,11 +31,12 @@ class Compared:
 
 @dataclass(frozen=True)
 class Together(Compared):
-    """A column in the newest months taken together; `month` is the last of them.
+    """A column in the newest `months` taken together; `month` is the last of them.
 
     windows: of the months before, each run of as many months, with its rows: how far the column varies by itself.
     """
 
+    months: tuple[str, ...]
     windows: tuple[tuple[ColumnProfile, int], ...]
 
 
@@ -82,22 +83,28 @@ class Evidence:
         return {}
 
     def newest(self, name: str, count: int = NEWEST, *, settled: bool = True) -> Together | None:
-        """Return the column's `count` newest months together, or None where they cannot be compared; see `compared`."""
+        """Return the column's `count` newest months together, or None where they cannot be compared; see `compared`.
+
+        Their season is that of a year ago, if as many months of it are known.
+        """
         months = self._since_known_change(name)
         if settled and self.contract.column(name).role is Role.CONTEXT:
             months = [month for month in months if self.is_mature(month)]
         start = len(months) - count
-        earlier = months[max(0, start - MONTHS_BEFORE) : max(0, start)]
-        now, rows = self._pooled(name, tuple(months[max(0, start) :])) if months else (None, 0)
-        if now is None or len(earlier) < max(ENOUGH_MONTHS, count) or rows < ENOUGH_ROWS:
+        if start < max(ENOUGH_MONTHS, count):
+            return None
+        earlier = months[max(0, start - MONTHS_BEFORE) : start]
+        now, rows = self._pooled(name, tuple(months[start:]))
+        if rows < ENOUGH_ROWS:
             return None
         before, rows_before = self._pooled(name, tuple(earlier))
         around = {one for month in months[start:] for one in _a_year_before(month)}
         year_ago = tuple(month for month in months[:start] if month in around)
-        season, rows_season = self._pooled(name, year_ago) if year_ago else (None, 0)
+        season, rows_season = self._pooled(name, year_ago) if len(year_ago) >= count else (None, 0)
         runs = [tuple(earlier[place : place + count]) for place in range(len(earlier) - count + 1)]
         windows = tuple(self._pooled(name, run) for run in runs)
-        return Together(months[-1], now, rows, before, rows_before, season, rows_season, windows)
+        newest = tuple(months[start:])
+        return Together(newest[-1], now, rows, before, rows_before, season, rows_season, newest, windows)
 
     def _since_known_change(self, name: str) -> list[str]:
         """Return the whole months that hold the column as it is now, oldest first."""

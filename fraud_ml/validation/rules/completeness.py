@@ -21,8 +21,9 @@ def missing_more(evidence: Evidence) -> Iterator[Broken]:
     """
     for column in evidence.contract.columns:
         if column.role is not Role.LABEL and column.name in evidence.whole.columns:
-            found = list(worst(_missing(evidence, column.name)))
-            yield from found or _missing_together(evidence, column.name)
+            found = list(_missing(evidence, column.name))
+            yield from worst(found)
+            yield from _missing_together(evidence, column.name, told={one.month for one in found})
 
 
 def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
@@ -37,14 +38,16 @@ def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
             yield Broken(told, name, pair.month, missing, share, warns=gap < _STOPS, size=gap)
 
 
-def _missing_together(evidence: Evidence, name: str) -> Iterator[Broken]:
+def _missing_together(evidence: Evidence, name: str, *, told: set[str | None]) -> Iterator[Broken]:
     """Warn on a rise beyond chance, to more than in the season and in any as many months in a row before.
+
+    told: months that were told alone; where one of the newest is, nothing remains to be said.
 
     A share that varies by itself from month to month, as the one of car claims whose age is not known, has been as high
     before. The chance of a false alarm is FALSE_ALARM a column where it does not vary.
     """
     pair = evidence.newest(name, settled=False)
-    if pair is None:
+    if pair is None or told & set(pair.months):
         return
     missing, missing_before = pair.rows - pair.now.known, pair.rows_before - pair.before.known
     share, before = missing / pair.rows, missing_before / pair.rows_before
@@ -52,8 +55,10 @@ def _missing_together(evidence: Evidence, name: str) -> Iterator[Broken]:
         return
     beside = [*pair.windows, *([(pair.season, pair.rows_season)] if pair.season else [])]
     if all(rise(missing, pair.rows, rows - known.known, rows) > _Z_BESIDE for known, rows in beside):
-        told = f"{missing:,} of {pair.rows:,} rows of {NEWEST} months are missing ({share:.2%}), before {before:.2%}"
-        yield Broken(told, name, pair.month, missing, share, warns=True, size=share - before)
+        arrived = f"{missing:,} of {pair.rows:,} rows are missing ({share:.2%}), before {before:.2%}"
+        yield Broken(
+            f"{NEWEST} months together: {arrived}", name, pair.month, missing, share, warns=True, size=share - before
+        )
 
 
 def _rose(pair: Compared) -> bool:

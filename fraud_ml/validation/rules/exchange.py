@@ -10,7 +10,9 @@ from fraud_ml.validation.evidence import NEWEST, Evidence, Together
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import FALSE_ALARM, aligned
 
-_APART = 0.02  # stability index between two columns before: those that are more alike are not told apart
+_STOPS, _WARNS = 0.02, 0.002  # stability index between the two columns before: how far they were apart
+_ENOUGH = -math.log(FALSE_ALARM) / 2  # nats that an exchange of the newest rows would tell: half of what is asked for
+_AS_ITSELF = math.log(10)  # a column that is ten times likelier as itself was not exchanged
 
 
 @dataclass(frozen=True)
@@ -31,42 +33,42 @@ class _Past:
 
 
 def exchanged(evidence: Evidence) -> Iterator[Broken]:
-    """Break where each of two columns is likelier as the other one's continuation than as its own.
+    """Break where two columns are likelier each as the other one's continuation than as their own.
 
-    Looked at are the newest month, and the newest three together. Under the shares of before the ratio of the two
+    Looked at are the newest month, and the newest ones together. Under the shares of before the ratio of both
     likelihoods exceeds 1 / FALSE_ALARM with a chance of FALSE_ALARM at most, whatever the columns: its mean is 1
-    (Markov's inequality; source: Royall 1997, Statistical Evidence). Besides, each of the two columns alone must look
-    more like the other, so that no drift of one is taken for an exchange.
+    (Markov's inequality; source: Royall 1997, Statistical Evidence). Neither column may be likelier as itself, so that
+    no drift of the other one is taken for an exchange: if it is a little so, or both were much alike, that warns.
     """
+    yield from worst(_all_exchanged(evidence))
+
+
+def _all_exchanged(evidence: Evidence) -> Iterator[Broken]:
     for kind in (Kind.CATEGORY, Kind.NUMBER):
         for role in (Role.FEATURE, Role.CONTEXT):
             names = [column.name for column in evidence.columns(kind) if column.role is role]
-            for first, second in combinations(names, 2):
-                yield from worst(_exchanged(evidence, first, second))
+            for months in (1, NEWEST):
+                newest = [(name, evidence.newest(name, months)) for name in names]
+                known = [(name, one) for name, one in newest if one is not None and one.now.counts]
+                for (first, one), (second, other) in combinations(known, 2):
+                    yield from _exchanged(f"{first}, {second}", one, other)
 
 
-def _exchanged(evidence: Evidence, first: str, second: str) -> Iterator[Broken]:
-    for months in (1, NEWEST):
-        one, other = evidence.newest(first, months), evidence.newest(second, months)
-        if one is None or other is None or one.month != other.month:
-            continue
-        likelier = _likelier(one, other)
-        if likelier > -math.log(FALSE_ALARM):
-            told = f"each is likelier to continue the other than itself, by a factor of 10^{likelier / math.log(10):.0f}"
-            yield Broken(told, f"{first}, {second}", one.month, max(one.now.known, other.now.known), size=likelier)
-
-
-def _likelier(one: Together, other: Together) -> float:
-    """Return the logarithm of how much likelier the exchanged columns are; 0 where either is likelier as itself."""
-    if not (one.before.counts and other.before.counts and one.now.counts and other.now.counts):
-        return 0.0
+def _exchanged(names: str, one: Together, other: Together) -> Iterator[Broken]:
+    if not (one.before.counts and other.before.counts) or one.months != other.months:
+        return
     past = _past(one.before.counts, other.before.counts)
-    if past.apart < _APART:
-        return 0.0
+    rows = min(one.now.known, other.now.known)
+    if past.apart < _WARNS or rows * past.apart < _ENOUGH:
+        return
     logs = dict(zip(sorted({*one.before.counts, *other.before.counts}), past.logs, strict=True))
-    first = sum(rows * logs.get(value, 0.0) for value, rows in one.now.counts.items())
-    second = -sum(rows * logs.get(value, 0.0) for value, rows in other.now.counts.items())
-    return first + second if min(first, second) > 0 else 0.0
+    first = sum(count * logs.get(value, 0.0) for value, count in (one.now.counts or {}).items())
+    second = -sum(count * logs.get(value, 0.0) for value, count in (other.now.counts or {}).items())
+    if first + second > -math.log(FALSE_ALARM) and min(first, second) > -_AS_ITSELF:
+        factor = (first + second) / math.log(10)
+        told = f"each is likelier to go on as the other did, by a factor of 10^{factor:.0f}"
+        warns = past.apart < _STOPS or min(first, second) <= 0
+        yield Broken(told, names, one.month, rows, warns=warns, size=factor)
 
 
 def _past(first: Mapping[str, int], second: Mapping[str, int]) -> _Past:

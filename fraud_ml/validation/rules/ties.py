@@ -119,7 +119,9 @@ def _newly_missing(evidence: Evidence, pair: str, beside: str, name: str) -> Ite
         strange, of, of_before = (sum(one[value] for value in always) for one in (missing, rows, before))
         if place >= ENOUGH_MONTHS and of >= ENOUGH_ROWS and strange and rise(strange, of, 0, of_before) > Z:
             share = strange / profile.rows
-            told = f"{strange:,} of {profile.rows:,} rows are missing ({share:.2%}) beside a {beside} that never lacked it"
+            told = (
+                f"{strange:,} of {profile.rows:,} rows are missing ({share:.2%}) beside a {beside} that never lacked it"
+            )
             yield Broken(told, name, month, strange, share, warns=share < _STOPS, size=share)
         before.update(rows)
         missing_before.update(missing)

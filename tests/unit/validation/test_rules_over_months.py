@@ -330,6 +330,8 @@ def test_a_spelling_that_is_declared_is_no_placeholder(motor, make_claims):
         ("SENSE005", {"event": "confirmed", "investigation": "rule", "outcome": None}),
         ("SENSE006", {"event": "cleared", "investigation": "rule", "outcome": "confirmed"}),
         ("SENSE004", {"investigation": "none", "outcome": "cleared"}),
+        ("SENSE010", {"phone_id": "A-000007"}),
+        ("SENSE011", {"address_id": "T-000007"}),
         ("DATA151", {"accident_date": pd.Timestamp("1970-01-01"), "reported_date": pd.Timestamp("1970-01-01")}),
     ],
 )
