@@ -137,6 +137,7 @@ class Tried:
         told = {
             one.code
             for one in self.noticed.findings
+            # sense is of several columns, and named by the first
             if not one.column or not self.column or self.column in one.column or one.code.startswith("SENSE")
         }
         return any(code.startswith(FAMILIES[self.family].codes) for code in told)

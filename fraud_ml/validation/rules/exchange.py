@@ -35,10 +35,10 @@ class _Past:
 def exchanged(evidence: Evidence) -> Iterator[Broken]:
     """Break where two columns are likelier each as the other one's continuation than as their own.
 
-    Looked at are the newest month, and the newest ones together. Under the shares of before the ratio of both
-    likelihoods exceeds 1 / FALSE_ALARM with a chance of FALSE_ALARM at most, whatever the columns: its mean is 1
-    (Markov's inequality; source: Royall 1997, Statistical Evidence). Neither column may be likelier as itself, so that
-    no drift of the other one is taken for an exchange: if it is a little so, or both were much alike, that warns.
+    Looked at are the newest month, and the newest ones together. Where both columns go on as before, the ratio of the
+    two likelihoods exceeds 1 / FALSE_ALARM with a chance of FALSE_ALARM at most, whatever the columns: its mean is 1
+    (Markov's inequality; source: Royall 1997, Statistical Evidence). Real columns drift too; so neither may be likelier
+    as itself, lest one that drifts is taken for exchanged. If it is a little so, or both were much alike, that warns.
     """
     yield from worst(_all_exchanged(evidence))
 
