@@ -25,7 +25,7 @@ def figures_of(tried: Sequence[Tried], clean: Sequence[TriedClean]) -> Figures:
             say(f"{what}: {one.dataset} {one.seed} {one.family} ({one.severity}) {one.column or ''}")
     for sound in clean:
         if sound.noticed.rejected:
-            codes = sorted({code for code, _ in sound.noticed.findings})
+            codes = sorted({told.code for told in sound.noticed.findings})
             say(f"stopped for nothing: {sound.dataset} {sound.seed} {sound.change} {', '.join(codes)}")
     families = len({one.family for one in tried})
     changes = len({sound.change for sound in clean})

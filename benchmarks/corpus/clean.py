@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-CLEAN_SEEDS = {"tuning": (101, 102, 105), "measuring": (303, 304, 305)}
+CLEAN_SEEDS = {"tuning": (101, 102, 105, 303, 304, 305), "measuring": (505, 606, 707)}
 
 Change = Callable[[Scene, "np.random.Generator"], tuple[Scene, File]]
 CHANGES: dict[str, Change] = {}

@@ -25,12 +25,22 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+@dataclass(frozen=True, order=True)
+class Told:
+    """What a finding says: its code, the column and event month (empty: of no single one), and whether it stops."""
+
+    code: str
+    column: str = ""
+    month: str = ""
+    stops: bool = False
+
+
 @dataclass(frozen=True)
 class Noticed:
-    """What came of a delivery: the guard that said no (None: nobody), and (code, column) of all that it found."""
+    """What came of a delivery: the guard that said no (None: nobody), and what it found."""
 
     guard: Guard | None
-    findings: frozenset[tuple[str, str | None]]
+    findings: frozenset[Told]
     rejected: bool
 
 
@@ -54,7 +64,7 @@ def notice(place: Scene, file: File) -> Noticed:
         rows = land(place, file)
     except BadInput as broken:
         code = str(broken.facts.get("code", Code.UNREADABLE))
-        return Noticed(Guard.LANDING, frozenset({(code, broken.facts.get("column"))}), True)
+        return Noticed(Guard.LANDING, frozenset({Told(code, broken.facts.get("column") or "", stops=True)}), True)
     return _judged(place, known_claims(place, [_history(place), rows]))
 
 
@@ -84,7 +94,7 @@ def notice_frozen(place: Scene, act: Callable[[Path], object]) -> Noticed:
         try:
             open_snapshot(folder, contract)
         except Tampered:
-            return Noticed(Guard.TAMPERED, frozenset({(TAMPERED, None)}), True)
+            return Noticed(Guard.TAMPERED, frozenset({Told(TAMPERED, stops=True)}), True)
     return Noticed(None, frozenset(), False)
 
 
@@ -102,7 +112,11 @@ def _judged(place: Scene, claims: "pd.DataFrame") -> Noticed:
         tfdv_python=None,
     )
     verdict = judgement.verdict
-    wrong = frozenset((f.code, f.column) for f in verdict.findings if f.outcome is not Outcome.PASSED)
+    wrong = frozenset(
+        Told(f.code, f.column or "", f.partition or "", f.stops)
+        for f in verdict.findings
+        if f.outcome is not Outcome.PASSED
+    )
     return Noticed(Guard.VERDICT if wrong else None, wrong, any(f.stops for f in verdict.findings))
 
 
@@ -121,9 +135,10 @@ class Tried:
     @property
     def right_code(self) -> bool:
         told = {
-            code
-            for code, column in self.noticed.findings
-            if not column or not self.column or self.column in column or code.startswith("SENSE")  # of several columns
+            one.code
+            for one in self.noticed.findings
+            # sense is of several columns, and named by the first
+            if not one.column or not self.column or self.column in one.column or one.code.startswith("SENSE")
         }
         return any(code.startswith(FAMILIES[self.family].codes) for code in told)
 
@@ -151,15 +166,25 @@ def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
     broken: Any = family.act(place, column, amount, dice)
     begin = time.perf_counter()
     noticed = notice(place, broken if isinstance(broken, File) else as_csv(broken))
-    clean = clean_findings(dataset, seed)
-    fresh = Noticed(noticed.guard, noticed.findings - clean.findings, noticed.rejected and not clean.rejected)
-    return Tried(name, severity, dataset, seed, column, fresh, time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
+    known = findings_before(dataset, seed) | clean_findings(dataset, seed).findings
+    rejected = noticed.rejected and not clean_findings(dataset, seed).rejected
+    return Tried(
+        name, severity, dataset, seed, column, Noticed(noticed.guard, noticed.findings - known, rejected), seconds
+    )
 
 
 @cache
 def clean_findings(dataset: str, seed: int) -> Noticed:
     place = scene(dataset, seed)
     return notice(place, as_csv(place.arriving))
+
+
+@cache
+def findings_before(dataset: str, seed: int) -> frozenset[Told]:
+    """Return what the history alone shows: it is what a fault leaves when it takes the delivery's own findings away."""
+    place = scene(dataset, seed)
+    return _judged(replace(place, as_of=place.before), known_claims(place, [_history(place)])).findings
 
 
 @dataclass(frozen=True)

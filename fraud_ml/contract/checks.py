@@ -19,8 +19,8 @@ class KnownChange(Document):
 class Sense(Document):
     """A rule of the trade between columns, judged row by row where all of its columns are known.
 
-    Exactly one of `at_most`, `in_order`, `equal`, `absent` and `holds` is the rule; `where` says to which rows it
-    applies.
+    Exactly one of `at_most`, `in_order`, `equal`, `absent`, `holds` and `begins` is the rule; `where` says to which
+    rows it applies.
     """
 
     code: Annotated[str, Field(pattern=r"^SENSE\d{3}$")]
@@ -34,13 +34,16 @@ class Sense(Document):
     equal: tuple[str, str] | None = None  # two numbers, to the hundredth
     absent: str | None = None  # the column holds nothing
     holds: dict[str, tuple[str, ...]] | None = None  # column -> texts of which it holds one
+    begins: dict[str, tuple[str, ...]] | None = None  # column -> beginnings of which its text has one
     tolerated_share: Annotated[float, Field(ge=0, lt=1)] = 0.0  # of all rows; only where nothing is set aside
 
     @model_validator(mode="after")
     def _is_one_rule(self) -> "Sense":
-        rules = (self.at_most, self.in_order, self.equal, self.absent, self.holds)
-        if sum(rule is not None for rule in rules) != 1 or self.holds == {}:
-            raise ValueError("exactly one of `at_most`, `in_order`, `equal`, `absent` and `holds` is the rule")
+        rules = (self.at_most, self.in_order, self.equal, self.absent, self.holds, self.begins)
+        if sum(rule is not None for rule in rules) != 1 or {} in (self.holds, self.begins):
+            raise ValueError(
+                "exactly one of `at_most`, `in_order`, `equal`, `absent`, `holds` and `begins` is the rule"
+            )
         if self.tolerated_share and self.severity == "quarantine":
             raise ValueError("`tolerated_share` does not go with quarantine: each of its rows is set aside")
         return self
@@ -54,6 +57,7 @@ class Sense(Document):
             *(self.equal or ()),
             *([self.absent] if self.absent else ()),
             *(self.holds or ()),
+            *(self.begins or ()),
         )
         return (*ruled, *self.where)
 

@@ -13,6 +13,7 @@ MONTHS_BEFORE = 12
 ENOUGH_MONTHS = 3  # fewer say nothing about what is usual
 MATURE_SHARE = 2 / 3  # of a month's days, after which its labels are compared
 ENOUGH_ROWS = 30  # a month with fewer is not compared
+NEWEST = 3  # months that are looked at together too: what is little in each of a quarter's may be much in all
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,17 @@ class Compared:
     rows_before: int
     season: ColumnProfile | None
     rows_season: int
+
+
+@dataclass(frozen=True)
+class Together(Compared):
+    """A column in the newest `months` taken together; `month` is the last of them.
+
+    windows: of the months before, each run of as many months, with its rows: how far the column varies by itself.
+    """
+
+    months: tuple[str, ...]
+    windows: tuple[tuple[ColumnProfile, int], ...]
 
 
 @dataclass(frozen=True)
@@ -70,10 +82,38 @@ class Evidence:
     def _compared(self) -> dict[tuple[str, bool], tuple[Compared, ...]]:
         return {}
 
-    def _compare(self, name: str, *, settled: bool) -> Iterator[Compared]:
+    def newest(self, name: str, count: int = NEWEST, *, settled: bool = True) -> Together | None:
+        """Return the column's `count` newest months together, or None where they cannot be compared; see `compared`.
+
+        Their season is that of a year ago, if as many months of it are known.
+        """
+        months = self._since_known_change(name)
+        if settled and self.contract.column(name).role is Role.CONTEXT:
+            months = [month for month in months if self.is_mature(month)]
+        start = len(months) - count
+        if start < max(ENOUGH_MONTHS, count):
+            return None
+        earlier = months[max(0, start - MONTHS_BEFORE) : start]
+        now, rows = self._pooled(name, tuple(months[start:]))
+        if rows < ENOUGH_ROWS:
+            return None
+        before, rows_before = self._pooled(name, tuple(earlier))
+        around = {one for month in months[start:] for one in _a_year_before(month)}
+        year_ago = tuple(month for month in months[:start] if month in around)
+        season, rows_season = self._pooled(name, year_ago) if len(year_ago) >= count else (None, 0)
+        runs = [tuple(earlier[place : place + count]) for place in range(len(earlier) - count + 1)]
+        windows = tuple(self._pooled(name, run) for run in runs)
+        newest = tuple(months[start:])
+        return Together(newest[-1], now, rows, before, rows_before, season, rows_season, newest, windows)
+
+    def _since_known_change(self, name: str) -> list[str]:
+        """Return the whole months that hold the column as it is now, oldest first."""
         since = max((c.since for c in self.contract.checks.known_changes if c.column == name), default=date.min)
+        return [month for month in self.complete if first_of(month) >= since and name in self.months[month].columns]
+
+    def _compare(self, name: str, *, settled: bool) -> Iterator[Compared]:
         unsettled = settled and self.contract.column(name).role is Role.CONTEXT
-        months = [month for month in self.complete if first_of(month) >= since and name in self.months[month].columns]
+        months = self._since_known_change(name)
         for place, month in enumerate(months):
             profile = self.months[month]
             earlier = months[max(0, place - MONTHS_BEFORE) : place]

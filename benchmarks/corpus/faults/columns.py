@@ -38,10 +38,14 @@ def column_renamed(scene: Scene, column: None, amount: float, dice: "np.random.G
 @family(
     why="every value stands under another column's name",
     severities={"all shifted by one": -1, "two exchanged": 1},
-    codes=("LAND001", "LAND003", "LAND004", "LAND005", "GX2", "GX3", "GX5", "DATA", "TFDV005"),
+    codes=("LAND001", "LAND003", "LAND004", "LAND005", "GX2", "GX3", "GX5", "DATA", "TFDV005", "SENSE"),
 )
 def columns_exchanged(scene: Scene, column: None, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
-    """Leave the header as it was and the cells in another order: reading by name cannot help."""
+    """Leave the header as it was and the cells in another order: reading by name cannot help.
+
+    Told by a column's kind or words (LAND, GX, DATA), by two columns that each go on as the other did (DATA127), or by
+    the contract's sense: names that begin as another column's do, a report that comes before its accident.
+    """
     rows = scene.rows
     names = list(rows.columns)
     if amount < 0:

@@ -126,11 +126,10 @@ def month_again_as_another(scene: Scene, column: None, amount: float, dice: "np.
 
     rows, line = scene.rows, scene.line
     if not line.times:  # a month and its week stand in columns of their own
-        when = rows["Month"].iloc[0], rows["Year"].iloc[0]
-        mine = (rows["Month"] == when[0]) & (rows["Year"] == when[1])
-        last = scene.history.iloc[-1]
-        before = scene.history[(scene.history["Month"] == last["Month"]) & (scene.history["Year"] == last["Year"])]
-        again = before.assign(Month=when[0], Year=when[1])
+        first = pd.Timestamp(scene.before) + pd.Timedelta(days=1)
+        mine = _in_month(rows, first)
+        again = scene.history[_in_month(scene.history, pd.Timestamp(scene.before))]
+        again = again.assign(Month=f"{first:%b}", Year=f"{first:%Y}")
     else:
         mine = pd.Series(True, index=rows.index)
         at = _times(scene.history)
@@ -139,9 +138,13 @@ def month_again_as_another(scene: Scene, column: None, amount: float, dice: "np.
         latest = pd.Timestamp(scene.as_of) + pd.Timedelta(hours=23, minutes=17)
         shifted = [min(one + pd.DateOffset(months=1), latest) for one in at]
         again = before.assign(**{line.times[0]: [f"{one:%Y-%m-%dT%H:%M:%S}" for one in shifted]})
-    top = max(int(key) for key in rows[line.key])
+    top = max(int(key) for key in [*scene.history[line.key], *rows[line.key]])  # keys are not quite in order of time
     again = again.assign(**{line.key: [str(top + 1 + number) for number in range(len(again))]})
     return pd.concat([rows[~mine], again], ignore_index=True)
+
+
+def _in_month(rows: "pd.DataFrame", day: "pd.Timestamp") -> "pd.Series":
+    return (rows["Month"] == f"{day:%b}") & (rows["Year"] == f"{day:%Y}")
 
 
 def _times(rows: "pd.DataFrame") -> "pd.Series":

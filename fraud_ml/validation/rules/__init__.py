@@ -9,6 +9,7 @@ from fraud_ml.validation.rules import (
     categories,
     completeness,
     copies,
+    exchange,
     labels,
     numbers,
     spelling,
@@ -43,6 +44,13 @@ RULES = (
         next_step="look for a delivery that is missing or came twice (`fraud-ml snapshot show`)",
     ),
     Rule("DATA111", "Values are missing as rarely as before", "a share missing as before", completeness.missing_more),
+    Rule(
+        "DATA114",
+        "Values are missing where they were missing before",
+        "no missing value where the column beside it (`checks: {go_together: …}`) always came with one",
+        ties.newly_missing,
+        next_step="look for a join that found nothing, or a default that stands for a missing value",
+    ),
     Rule("DATA112", "Columns that vary go on varying", "more than one value", completeness.constant),
     Rule(
         "DATA121",
@@ -57,6 +65,13 @@ RULES = (
         "Columns of few values keep them few",
         "about as many values as before",
         values.exploded,
+    ),
+    Rule(
+        "DATA127",
+        "No two columns were exchanged",
+        "each column nearer to its own past than to another column's",
+        exchange.exchanged,
+        next_step="compare the header of the delivery with the order in which its columns were written",
     ),
     Rule(
         "DATA124",

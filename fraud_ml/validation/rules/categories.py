@@ -1,12 +1,13 @@
 """Which categories arrive, and how often. Categories are counted here, and never told."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from fraud_ml.contract import Kind, Role
+from fraud_ml.contract import Column, Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
-from fraud_ml.validation.rules.broken import Broken, worst
+from fraud_ml.validation.rules.broken import Broken, worst, worst_and_newest
 from fraud_ml.validation.shifts import FALSE_ALARM, Z, aligned, rise, share_gap, stability_index
 
 _UNSEEN = 0.01  # share of values never seen before, beyond what was to be expected, that stops
@@ -49,7 +50,7 @@ def unseen(evidence: Evidence) -> Iterator[Broken]:
 
 def _unseen(evidence: Evidence, name: str) -> Iterator[Broken]:
     declared = evidence.declared.get(name, frozenset())
-    for moved in _moves(evidence, name, settled=False):
+    for moved in _moves(evidence.compared(name, settled=False)):
         pair = moved.pair
         rows = sum(count for value, count in moved.came.items() if value not in declared)
         if not rows or _renames(moved):
@@ -64,40 +65,42 @@ def _unseen(evidence: Evidence, name: str) -> Iterator[Broken]:
 def vanished(evidence: Evidence) -> Iterator[Broken]:
     """Break where a usual category is gone, and chance does not explain it; features stop, others warn."""
     for column in evidence.columns(Kind.CATEGORY):
-        yield from worst(_vanished(evidence, column.name, warns=column.role is not Role.FEATURE))
+        yield from worst_and_newest(evidence, column.name, partial(_vanished, column))
 
 
-def _vanished(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for moved in _moves(evidence, name):
+def _vanished(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    for moved in _moves(pairs):
         gone = [value for value in moved.went if moved.heir_of(value) is None]
         if gone:
             share = sum(moved.went[value] for value in gone) / moved.pair.before.known
             told = f"{len(gone)} categories are gone that {share:.2%} of the rows had before"
-            yield Broken(told, name, moved.pair.month, None, share, warns=warns, size=share)
+            warns = column.role is not Role.FEATURE
+            yield Broken(told, column.name, moved.pair.month, None, share, warns=warns, size=share)
 
 
 def renamed(evidence: Evidence) -> Iterator[Broken]:
     """Break where a category went and another took its rows: under a new name, or one that was there before."""
     for column in evidence.columns(Kind.CATEGORY):
-        yield from worst(_renamed(evidence, column.name, warns=column.role is not Role.FEATURE))
+        yield from worst_and_newest(evidence, column.name, partial(_renamed, column))
 
 
-def _renamed(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for moved in _moves(evidence, name):
+def _renamed(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    for moved in _moves(pairs):
         kinds = [kind for value in moved.went if (kind := moved.heir_of(value)) is not None]
         if kinds:
             share = sum(moved.went.values()) / moved.pair.before.known
             told = f"{kinds.count('renamed')} categories seem renamed and {kinds.count('merged')} merged into others"
-            yield Broken(told, name, moved.pair.month, None, share, warns=warns, size=share)
+            warns = column.role is not Role.FEATURE
+            yield Broken(told, column.name, moved.pair.month, None, share, warns=warns, size=share)
 
 
 def _renames(moved: _Moved) -> bool:
     return any(moved.heir_of(value) == "renamed" for value in moved.went)
 
 
-def _moves(evidence: Evidence, name: str, *, settled: bool = True) -> Iterator[_Moved]:
+def _moves(pairs: Iterable[Compared]) -> Iterator[_Moved]:
     known: set[str] = set()
-    for pair in evidence.compared(name, settled=settled):
+    for pair in pairs:
         if not pair.now.counts or not pair.before.counts:
             continue
         season = (pair.season.counts or {}) if pair.season is not None else {}
@@ -119,11 +122,11 @@ def _moves(evidence: Evidence, name: str, *, settled: bool = True) -> Iterator[_
 def drifted(evidence: Evidence) -> Iterator[Broken]:
     """Break where shares moved beyond chance against the months before, the season, and not because of either alone."""
     for column in evidence.columns(Kind.CATEGORY):
-        yield from worst(_drifted(evidence, column.name, warns=column.role is not Role.FEATURE))
+        yield from worst_and_newest(evidence, column.name, partial(_drifted, column))
 
 
-def _drifted(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for pair in evidence.compared(name):
+def _drifted(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    for pair in pairs:
         if not pair.now.counts or not pair.before.counts:
             continue
         shift = stability_index(*aligned(pair.now.counts, pair.before.counts))
@@ -133,10 +136,11 @@ def _drifted(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
         one = _moved_share(pair)
         if beyond <= _WARNS and one >= _ONE_MOVED:
             told = f"the share of one category moved by {one:.1%}"
-            yield Broken(told, name, pair.month, pair.now.known, warns=True, size=0.0)
+            yield Broken(told, column.name, pair.month, pair.now.known, warns=True, size=0.0)
         if beyond > _WARNS:
             told = f"stability index {shift.index:.2f}, of which chance explains {shift.bound:.2f}"
-            yield Broken(told, name, pair.month, pair.now.known, warns=warns or beyond <= _STOPS, size=beyond)
+            warns = column.role is not Role.FEATURE or beyond <= _STOPS
+            yield Broken(told, column.name, pair.month, pair.now.known, warns=warns, size=beyond)
 
 
 def _moved_share(pair: Compared) -> float:

@@ -4,20 +4,26 @@ import math
 from collections.abc import Iterator
 
 from fraud_ml.contract import Kind, Role
-from fraud_ml.validation.evidence import Compared, Evidence
+from fraud_ml.validation.evidence import NEWEST, Compared, Evidence
 from fraud_ml.validation.rules.broken import Broken, worst
 from fraud_ml.validation.shifts import FALSE_ALARM, Z, rise, share_gap
 
 _STOPS, _WARNS = 0.05, 0.02  # by how much the missing share rose at least
 _NOTED = 0.01  # a rise of so much warns where chance explains none of it, as where nothing was missing before
+_Z_BESIDE = 1.645  # one in twenty: beside the test against all months before, it rules out what a column does by itself
 _ENOUGH_ROWS = 1_000  # of which a declared category column holds more than one value
 
 
 def missing_more(evidence: Evidence) -> Iterator[Broken]:
-    """Break where the missing share rose beyond chance, against the months before and the season."""
+    """Break where the missing share rose beyond chance, against the months before and the season.
+
+    Where no month of the newest stands out, all of them together may: that warns.
+    """
     for column in evidence.contract.columns:
         if column.role is not Role.LABEL and column.name in evidence.whole.columns:
-            yield from worst(_missing(evidence, column.name))
+            found = list(_missing(evidence, column.name))
+            yield from worst(found)
+            yield from _missing_together(evidence, column.name, told={one.month for one in found})
 
 
 def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
@@ -30,6 +36,29 @@ def _missing(evidence: Evidence, name: str) -> Iterator[Broken]:
         if gap >= _WARNS or (share - before >= _NOTED and _rose(pair)):
             told = f"{missing:,} of {pair.rows:,} rows are missing ({share:.2%}), before {before:.2%}"
             yield Broken(told, name, pair.month, missing, share, warns=gap < _STOPS, size=gap)
+
+
+def _missing_together(evidence: Evidence, name: str, *, told: set[str | None]) -> Iterator[Broken]:
+    """Warn on a rise beyond chance, to more than in the season and in any as many months in a row before.
+
+    told: months that were told alone; where one of the newest is, nothing remains to be said.
+
+    A share that varies by itself from month to month, as the one of car claims whose age is not known, has been as high
+    before. The chance of a false alarm is FALSE_ALARM a column where it does not vary.
+    """
+    pair = evidence.newest(name, settled=False)
+    if pair is None or told & set(pair.months):
+        return
+    missing, missing_before = pair.rows - pair.now.known, pair.rows_before - pair.before.known
+    share, before = missing / pair.rows, missing_before / pair.rows_before
+    if share - before < _NOTED or rise(missing, pair.rows, missing_before, pair.rows_before) <= Z:
+        return
+    beside = [*pair.windows, *([(pair.season, pair.rows_season)] if pair.season else [])]
+    if all(rise(missing, pair.rows, rows - known.known, rows) > _Z_BESIDE for known, rows in beside):
+        arrived = f"{missing:,} of {pair.rows:,} rows are missing ({share:.2%}), before {before:.2%}"
+        yield Broken(
+            f"{NEWEST} months together: {arrived}", name, pair.month, missing, share, warns=True, size=share - before
+        )
 
 
 def _rose(pair: Compared) -> bool:

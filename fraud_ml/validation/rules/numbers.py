@@ -1,12 +1,13 @@
 """Where a column's numbers lie: drift, a change of unit, and numbers far beyond the rest."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
-from fraud_ml.contract import Kind, Role
+from fraud_ml.contract import Column, Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
 from fraud_ml.validation.profile import BUCKETS_PER_E, ColumnProfile, binned, quantiles, tenths
-from fraud_ml.validation.rules.broken import Broken, worst
+from fraud_ml.validation.rules.broken import Broken, worst, worst_and_newest
 from fraud_ml.validation.shifts import Shift, Z, stability_index
 
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
@@ -22,19 +23,15 @@ _FEW, _FEW_SHARE = 5, 0.001  # fewer rows beyond the fence only warn
 def drifted(evidence: Evidence) -> Iterator[Broken]:
     """Break where the shares of ten bins moved beyond chance, against the months before and the season."""
     for column in evidence.columns(Kind.NUMBER):
-        warns = column.role is not Role.FEATURE
-        yield from worst(
-            Broken(
-                f"stability index {shift.index:.2f}, of which chance explains {shift.bound:.2f}",
-                column.name,
-                pair.month,
-                pair.now.known,
-                warns=warns or beyond <= _STOPS,
-                size=beyond,
-            )
-            for pair, shift, beyond in _shifts(evidence, column.name)
-            if beyond > _WARNS
-        )
+        yield from worst_and_newest(evidence, column.name, partial(_drifted, column))
+
+
+def _drifted(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    for pair, shift, beyond in _shifts(pairs):
+        if beyond > _WARNS:
+            told = f"stability index {shift.index:.2f}, of which chance explains {shift.bound:.2f}"
+            warns = column.role is not Role.FEATURE or beyond <= _STOPS
+            yield Broken(told, column.name, pair.month, pair.now.known, warns=warns, size=beyond)
 
 
 def unit_changed(evidence: Evidence) -> Iterator[Broken]:
@@ -44,7 +41,7 @@ def unit_changed(evidence: Evidence) -> Iterator[Broken]:
 
 
 def _unit_changed(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for pair, _, beyond in _shifts(evidence, name):
+    for pair, _, beyond in _shifts(evidence.compared(name)):
         factor = _factor(pair)
         if factor is not None and beyond > _STOPS:
             told = f"all quartiles are about {math.exp(factor):.3g} times those of before"
@@ -72,18 +69,19 @@ def middle_moved(evidence: Evidence) -> Iterator[Broken]:
     quartiles' distance / 1.349. Source: Kendall and Stuart, The Advanced Theory of Statistics, volume 1.
     """
     for column in evidence.columns(Kind.NUMBER):
-        yield from worst(_middle_moved(evidence, column.name, warns=column.role is not Role.FEATURE))
+        yield from worst_and_newest(evidence, column.name, partial(_middle_moved, column))
 
 
-def _middle_moved(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for pair in evidence.compared(name):
+def _middle_moved(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    for pair in pairs:
         found = [_move(pair.now, pair.before)]
         if pair.season is not None:
             found.append(_move(pair.now, pair.season))
         least = min(abs(step) - width for step, width in found)
         if least > _MOVED / 2 and len({step > 0 for step, _ in found}) == 1:
             told = f"the median is {math.exp(found[0][0]):.2f} times that of before"
-            yield Broken(told, name, pair.month, pair.now.known, warns=warns or least <= _MOVED, size=least)
+            warns = column.role is not Role.FEATURE or least <= _MOVED
+            yield Broken(told, column.name, pair.month, pair.now.known, warns=warns, size=least)
 
 
 def _move(now: ColumnProfile, before: ColumnProfile) -> tuple[float, float]:
@@ -131,8 +129,8 @@ def _beyond(counts: Mapping[str, int]) -> int:
     return sum(count for bucket, count in counts.items() if int(bucket) > fence) + unlikely
 
 
-def _shifts(evidence: Evidence, name: str) -> Iterator[tuple[Compared, Shift, float]]:
-    for pair in evidence.compared(name):
+def _shifts(pairs: Iterable[Compared]) -> Iterator[tuple[Compared, Shift, float]]:
+    for pair in pairs:
         if not pair.now.counts or not pair.before.counts:
             continue
         shift = _shift(pair.now.counts, pair.before.counts)

@@ -232,6 +232,12 @@ def _of_sense(rule: Sense) -> RowRule:
         held = [f"coalesce({quoted(n)} NOT IN ({', '.join(map(text, w))}), true)" for n, w in rule.holds.items()]
         broken = " OR ".join(held)
         expected = " and ".join(f"{name} is {' or '.join(words)}" for name, words in rule.holds.items())
+    elif rule.begins:
+        broken = " OR ".join(
+            "NOT (" + " OR ".join(f"starts_with({quoted(name)}, {text(one)})" for one in beginnings) + ")"
+            for name, beginnings in rule.begins.items()
+        )
+        expected = " and ".join(f"{name} begins with {' or '.join(words)}" for name, words in rule.begins.items())
     else:
         assert rule.absent is not None
         broken = f"{quoted(rule.absent)} IS NOT NULL"

@@ -4,12 +4,13 @@ Each comparison needs both an effect that matters and a significance that many c
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
-from fraud_ml.contract import Kind, Role
+from fraud_ml.contract import Column, Kind, Role
 from fraud_ml.validation.evidence import Compared, Evidence
 from fraud_ml.validation.profile import ColumnProfile, quantiles
-from fraud_ml.validation.rules.broken import Broken, worst
+from fraud_ml.validation.rules.broken import Broken, worst_and_newest
 from fraud_ml.validation.shifts import Z, rise
 
 _FILLED_STOPS, _FILLED_WARNS = 0.1, 0.04  # by how much one number's share rose
@@ -23,12 +24,12 @@ _RANKED = 0.03  # distance from one half of the chance that a number now is grea
 def filled_in(evidence: Evidence) -> Iterator[Broken]:
     """Break where a single number, known to 4 %, takes a share of the rows that it never had."""
     for column in evidence.columns(Kind.NUMBER):
-        warns = column.role is not Role.FEATURE
-        yield from worst(_filled_in(evidence, column.name, warns=warns))
+        yield from worst_and_newest(evidence, column.name, partial(_filled_in, column))
 
 
-def _filled_in(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for pair in evidence.compared(name):
+def _filled_in(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    name, context = column.name, column.role is not Role.FEATURE
+    for pair in pairs:
         others = [other for other in (pair.before, pair.season) if other is not None and other.known]
         for bucket, rows in (pair.now.counts or {}).items():
             share = rows / pair.now.known
@@ -36,7 +37,7 @@ def _filled_in(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken
             if grew < _FILLED_WARNS or not _rose(rows, pair, bucket, others):
                 continue
             told = f"{rows:,} of {pair.now.known:,} numbers are about the same, {grew:.1%} more than before"
-            yield Broken(told, name, pair.month, rows, share, warns=warns or grew < _FILLED_STOPS, size=grew)
+            yield Broken(told, name, pair.month, rows, share, warns=context or grew < _FILLED_STOPS, size=grew)
 
 
 def _rose(rows: int, pair: Compared, bucket: str, others: list[ColumnProfile]) -> bool:
@@ -46,12 +47,12 @@ def _rose(rows: int, pair: Compared, bucket: str, others: list[ColumnProfile]) -
 def thick(evidence: Evidence) -> Iterator[Broken]:
     """Break where three times as many numbers as before lie beyond what was usual, above or below."""
     for column in evidence.columns(Kind.NUMBER):
-        warns = column.role is not Role.FEATURE
-        yield from worst(_thick(evidence, column.name, warns=warns))
+        yield from worst_and_newest(evidence, column.name, partial(_thick, column))
 
 
-def _thick(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
-    for pair in evidence.compared(name):
+def _thick(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    name, context = column.name, column.role is not Role.FEATURE
+    for pair in pairs:
         if not pair.now.counts or not pair.before.counts:
             continue
         low, high = quantiles(pair.before.counts, _TAIL, 1 - _TAIL)
@@ -66,7 +67,7 @@ def _thick(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
             usual = max(count / known for count, known in others)
             if share > _THICKER * usual and all(rise(rows, pair.now.known, *other) > Z for other in others):
                 told = f"{rows:,} of {pair.now.known:,} numbers ({share:.2%}) lie {where} the usual, before {usual:.2%}"
-                yield Broken(told, name, pair.month, rows, share, warns=warns or share < _TAIL_STOPS, size=share)
+                yield Broken(told, name, pair.month, rows, share, warns=context or share < _TAIL_STOPS, size=share)
 
 
 def _beyond(counts: Mapping[str, int], edge: int, *, below: bool) -> int:
@@ -79,11 +80,11 @@ def ranked(evidence: Evidence) -> Iterator[Broken]:
     Source: Mann and Whitney 1947, on the buckets' counts, ties counting half.
     """
     for column in evidence.columns(Kind.NUMBER):
-        yield from worst(_ranked(evidence, column.name))
+        yield from worst_and_newest(evidence, column.name, partial(_ranked, column))
 
 
-def _ranked(evidence: Evidence, name: str) -> Iterator[Broken]:
-    for pair in evidence.compared(name):
+def _ranked(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
+    for pair in pairs:
         steps = [
             _above(pair.now.counts, other.counts)
             for other in (pair.before, pair.season)
@@ -93,7 +94,7 @@ def _ranked(evidence: Evidence, name: str) -> Iterator[Broken]:
             step = min((step for step, _ in steps), key=abs)
             if abs(step) >= _RANKED:
                 told = f"a number now is greater than one of before in {0.5 + step:.1%} of all pairs"
-                yield Broken(told, name, pair.month, pair.now.known, warns=True, size=abs(step))
+                yield Broken(told, column.name, pair.month, pair.now.known, warns=True, size=abs(step))
 
 
 def _above(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from fraud_ml.contract import Role
+from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import ENOUGH_MONTHS, ENOUGH_ROWS, MATURE_SHARE, MONTHS_BEFORE, Evidence, first_of
 from fraud_ml.validation.profile import BETWEEN, pair_name
 from fraud_ml.validation.rules.broken import Broken, worst
@@ -13,7 +13,7 @@ from fraud_ml.validation.shifts import Z, rise
 
 _LOST = 0.5  # of what one column told of the other
 _TELLS = 0.02  # nats: pairs that tell each other less are not compared
-_STOPS = 0.02  # share of rows with values that never stood together
+_STOPS = 0.02  # share of rows with values that never stood together, or without one that always stood there
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,7 @@ def loosened(evidence: Evidence) -> Iterator[Broken]:
 
 def _loosened(evidence: Evidence, first: str, second: str) -> Iterator[Broken]:
     pair = pair_name(first, second)
-    changes = [change.since for change in evidence.contract.checks.known_changes if change.column in (first, second)]
-    months = [
-        month
-        for month in evidence.complete
-        if pair in evidence.months[month].pairs and first_of(month) >= max(changes, default=first_of(month))
-    ]
-    if not {evidence.contract.column(name).role for name in (first, second)} <= {Role.FEATURE}:
-        # until then they follow the claim's handling
-        months = [month for month in months if evidence.mature_share(month) >= MATURE_SHARE]
+    months = [month for month in _settled(evidence, first, second) if pair in evidence.months[month].pairs]
     known: set[str] = set()  # pairs of values that stood together, and below the values of each column
     parts: set[tuple[int, str]] = set()
     for place, month in enumerate(months):
@@ -84,6 +76,55 @@ def _loosened(evidence: Evidence, first: str, second: str) -> Iterator[Broken]:
             yield from _compared(pair, month, now, before, new)
         known |= set(now)
         parts |= {part for one in now for part in enumerate(one.split(BETWEEN))}
+
+
+def _settled(evidence: Evidence, first: str, second: str) -> list[str]:
+    """Return the months of the two columns that say what is usual, oldest first."""
+    changes = [change.since for change in evidence.contract.checks.known_changes if change.column in (first, second)]
+    months = [month for month in evidence.complete if first_of(month) >= max(changes, default=first_of(month))]
+    if {evidence.contract.column(name).role for name in (first, second)} <= {Role.FEATURE}:
+        return months
+    # until then they follow the claim's handling
+    return [month for month in months if evidence.mature_share(month) >= MATURE_SHARE]
+
+
+def newly_missing(evidence: Evidence) -> Iterator[Broken]:
+    """Break where a column is missing beside values of another with which it always came, beyond chance.
+
+    So few missing values that they do not raise the column's share beyond what it has been are seen by their company.
+    """
+    ties = evidence.contract.checks.go_together
+    yield from worst(
+        one
+        for first, second in ties
+        for beside, name in ((first, second), (second, first))
+        for one in _newly_missing(evidence, pair_name(first, second), beside, name)
+    )
+
+
+def _newly_missing(evidence: Evidence, pair: str, beside: str, name: str) -> Iterator[Broken]:
+    if evidence.contract.column(beside).kind is not Kind.CATEGORY:
+        return
+    place_of_value = 0 if pair.startswith(beside + BETWEEN) else 1
+    before, missing_before = Counter[str](), Counter[str]()
+    for place, month in enumerate(_settled(evidence, beside, name)):
+        profile = evidence.months[month]
+        if not {beside, name} <= set(profile.columns) or profile.columns[name].counts is None:
+            continue
+        rows = Counter(profile.columns[beside].counts or {})
+        missing = Counter(rows)
+        for values, count in profile.pairs.get(pair, {}).items():
+            missing[values.split(BETWEEN)[place_of_value]] -= count
+        always = [value for value in rows if before[value] and not missing_before[value]]
+        strange, of, of_before = (sum(one[value] for value in always) for one in (missing, rows, before))
+        if place >= ENOUGH_MONTHS and of >= ENOUGH_ROWS and strange and rise(strange, of, 0, of_before) > Z:
+            share = strange / profile.rows
+            told = (
+                f"{strange:,} of {profile.rows:,} rows are missing ({share:.2%}) beside a {beside} that never lacked it"
+            )
+            yield Broken(told, name, month, strange, share, warns=share < _STOPS, size=share)
+        before.update(rows)
+        missing_before.update(missing)
 
 
 def _compared(

@@ -100,6 +100,10 @@ def test_what_candidates_are_judged_by_must_be_columns_that_can_tell_it(
             {"checks": {"sense": [{"code": "SENSE001", "title": "t", "severity": "warn", "holds": {}}]}},
             "exactly one of",
         ),
+        (
+            {"checks": {"sense": [{"code": "SENSE001", "title": "t", "severity": "warn", "begins": {}}]}},
+            "exactly one of",
+        ),
     ],
 )
 def test_what_validation_is_told_must_speak_of_declared_columns(

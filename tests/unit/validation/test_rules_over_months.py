@@ -330,6 +330,8 @@ def test_a_spelling_that_is_declared_is_no_placeholder(motor, make_claims):
         ("SENSE005", {"event": "confirmed", "investigation": "rule", "outcome": None}),
         ("SENSE006", {"event": "cleared", "investigation": "rule", "outcome": "confirmed"}),
         ("SENSE004", {"investigation": "none", "outcome": "cleared"}),
+        ("SENSE010", {"phone_id": "A-000007"}),
+        ("SENSE011", {"address_id": "T-000007"}),
         ("DATA151", {"accident_date": pd.Timestamp("1970-01-01"), "reported_date": pd.Timestamp("1970-01-01")}),
     ],
 )
@@ -338,6 +340,14 @@ def test_a_row_without_sense_is_set_aside_by_its_code(findings, claims, code, co
         claims.loc[7, column] = value
     found = [one for one in failed(findings(claims)) if one.code == code]
     assert {(one.count, one.severity) for one in found} == {(1, Severity.QUARANTINE)}
+
+
+def test_names_under_each_others_column_are_told_by_how_they_begin_and_by_nothing_else(findings, claims):
+    before = {(one.code, one.column) for one in failed(findings(claims))}
+    november = claims["event_time"].dt.strftime("%Y-%m") == "2024-11"
+    claims.loc[november, ["phone_id", "address_id"]] = claims.loc[november, ["address_id", "phone_id"]].to_numpy()
+    found = {(one.code, one.column) for one in failed(findings(claims))}
+    assert found - before == {("SENSE010", "phone_id"), ("SENSE011", "address_id")}
 
 
 def test_good_claims_break_no_rule(findings, claims):
