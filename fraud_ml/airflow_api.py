@@ -109,12 +109,6 @@ class AirflowApi:
                 return run
         return None
 
-    def announced_by(self, run: Run) -> list[dict[str, Any]]:
-        """Return the asset events of a run, newest first, as Airflow tells them."""
-        source = {"source_dag_id": run.dag_id, "source_run_id": run.run_id, "order_by": "-timestamp"}
-        events: list[dict[str, Any]] = self._call("GET", "/assets/events", params=source)["asset_events"]
-        return events
-
     def runs_of_dates(self, dag_id: str, begin: date, end: date) -> dict[str, Run]:
         """Return partition key -> the newest run of it, for the keys whose dates lie in [begin, end]."""
         found: dict[str, Run] = {}

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,6 +47,13 @@ def workspace_of(airflow: AirflowApi, demo: DemoResult) -> Workspace:
     return Workspace(Path(airflow.result(run, "open_run")["path"]))
 
 
+def announced_by(airflow: AirflowApi, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    """Return the asset events of a run, as Airflow tells them."""
+    source = {"source_dag_id": dag_id, "source_run_id": run_id}
+    events: list[dict[str, Any]] = airflow._call("GET", "/assets/events", params=source)["asset_events"]
+    return events
+
+
 def test_real_claims_end_as_ten_scores_of_the_promoted_version(
     carclaims_demo: DemoResult, full_stack: Settings
 ) -> None:
@@ -59,7 +67,7 @@ def test_real_claims_end_as_ten_scores_of_the_promoted_version(
 def test_accepted_claims_are_announced_with_their_verdict_for_their_date(
     carclaims_demo: DemoResult, airflow: AirflowApi
 ) -> None:
-    [event] = airflow.announced_by(airflow.run("fraud_retraining_carclaims", carclaims_demo.retraining_run_id))
+    [event] = announced_by(airflow, "fraud_retraining_carclaims", carclaims_demo.retraining_run_id)
     verdict = artifacts.load(artifacts.Verdict, workspace_of(airflow, carclaims_demo).validation_verdict)
     assert (event["name"], event["partition_key"]) == ("claims_accepted_carclaims", carclaims_demo.as_of)
     assert (event["extra"]["digest"], event["extra"]["rows"]) == (verdict.subject_digest, verdict.rows)
