@@ -3,9 +3,7 @@
 A trigger only wakes its task; the task asks the object store again before it goes on.
 """
 
-import asyncio
 import json
-import logging
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -14,12 +12,11 @@ from typing import Any
 from airflow.sdk import Asset, BaseOperator, Context
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from fraud_ml.errors import BadInput, FraudMLError, Unavailable
+from fraud_airflow.polling import Polling
+from fraud_ml.errors import BadInput
 from fraud_ml.settings import Settings
 
-_LOG = logging.getLogger(__name__)
-_ONE_AT_A_TIME = asyncio.Semaphore(1)
-_LONGEST_PAUSE_S = 300.0
+_POLLING = Polling(longest_pause_s=300)
 
 
 class ArrivalTrigger(BaseTrigger):
@@ -43,22 +40,8 @@ class ArrivalTrigger(BaseTrigger):
         return "fraud_airflow.arrivals.ArrivalTrigger", {**self.asked, "poll_s": self.poll_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        pause_s = self.poll_s
-        while True:
-            try:
-                async with _ONE_AT_A_TIME:
-                    is_there = await asyncio.to_thread(arrived, **self.asked, passed=self._passed) is not None
-                pause_s = self.poll_s
-            except Unavailable as error:
-                is_there = False
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                _LOG.warning("Asking again in %.0f s: %s", pause_s, error)
-            except FraudMLError:
-                is_there = True  # the task meets the same error, and says it where people look
-            if is_there:
-                yield TriggerEvent(self.asked)
-                return
-            await asyncio.sleep(pause_s)
+        await _POLLING.until(lambda: arrived(**self.asked, passed=self._passed) is not None, self.poll_s)
+        yield TriggerEvent(self.asked)
 
 
 class ClaimsArrived(BaseOperator):

@@ -4,8 +4,6 @@ The triggerer polls with one short connection at a time, however many runs wait.
 reads the ledger again, so nothing that reaches it on the way from the triggerer can stand for an approval.
 """
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,15 +13,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from fraud_airflow.backfill import was_started_by_backfill, why_no_approval
-from fraud_ml.errors import FraudMLError, Rejected, Unavailable
+from fraud_airflow.polling import Polling
+from fraud_ml.errors import Rejected
 from fraud_ml.settings import Settings
 
 if TYPE_CHECKING:
     from fraud_ml.ledger import Entry, Ledger
 
-_LOG = logging.getLogger(__name__)
-_ONE_AT_A_TIME = asyncio.Semaphore(1)
-_LONGEST_PAUSE_S = 30.0
+_POLLING = Polling(longest_pause_s=30)
 
 
 class LedgerTrigger(BaseTrigger):
@@ -48,22 +45,8 @@ class LedgerTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        pause_s = self.poll_s
-        while True:
-            try:
-                async with _ONE_AT_A_TIME:
-                    is_answered = await asyncio.to_thread(self._ask)
-                pause_s = self.poll_s
-            except Unavailable as error:
-                is_answered = False
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                _LOG.warning("Asking again in %.0f s: %s", pause_s, error)
-            except FraudMLError:
-                is_answered = True  # the task meets the same error, and says it where people look
-            if is_answered:
-                yield TriggerEvent({"question": self.question, "candidate_digest": self.candidate_digest})
-                return
-            await asyncio.sleep(pause_s)
+        await _POLLING.until(self._ask, self.poll_s)
+        yield TriggerEvent({"question": self.question, "candidate_digest": self.candidate_digest})
 
     def _ask(self) -> bool:
         ledger = _ledger()
