@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from fraud_airflow.polling import Polling
 
+from fraud_airflow.polling import Polling
 from fraud_ml.errors import BadInput, FraudMLError, Unavailable
 
 AWAY = Unavailable("the ledger does not answer")
