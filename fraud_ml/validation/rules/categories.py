@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from statistics import NormalDist
 
 from fraud_ml.contract import Column, Kind, Role
-from fraud_ml.validation.evidence import Compared, Evidence
+from fraud_ml.validation.evidence import NEWEST, Compared, Evidence
 from fraud_ml.validation.rules.broken import Broken, worst, worst_and_newest
 from fraud_ml.validation.shifts import FALSE_ALARM, Z, aligned, rise, share_gap, stability_index
 
@@ -14,6 +15,11 @@ _UNSEEN = 0.01  # share of values never seen before, beyond what was to be expec
 _USUAL = 0.01  # a category of at least that share before is missed
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
 _ONE_MOVED = 0.08  # share of rows by which one category's share moved at least, beyond chance
+_NEWEST_MOVED, _TIMES = 0.05, 1.5  # share of rows, and times over, by which one moved that had never been so rare
+_Z_NEWEST = NormalDist().inv_cdf(
+    1 - 1e-5
+)  # of the newest rows a snapshot makes some hundred comparisons, not thousands
+_Z_BESIDE = 1.645  # one in twenty: beside that test, it rules out what a share does by itself
 _ALIKE = 0.3  # a renamed category's share is its share of before, within so much
 
 
@@ -122,7 +128,10 @@ def _moves(pairs: Iterable[Compared]) -> Iterator[_Moved]:
 def drifted(evidence: Evidence) -> Iterator[Broken]:
     """Break where shares moved beyond chance against the months before, the season, and not because of either alone."""
     for column in evidence.columns(Kind.CATEGORY):
-        yield from worst_and_newest(evidence, column.name, partial(_drifted, column))
+        found = list(worst_and_newest(evidence, column.name, partial(_drifted, column)))
+        yield from found
+        if column.role is Role.FEATURE and not {one.month for one in found} & set(evidence.complete[-NEWEST:]):
+            yield from worst(_never_so(evidence, column.name))
 
 
 def _drifted(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
@@ -141,6 +150,32 @@ def _drifted(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
             told = f"stability index {shift.index:.2f}, of which chance explains {shift.bound:.2f}"
             warns = column.role is not Role.FEATURE or beyond <= _STOPS
             yield Broken(told, column.name, pair.month, pair.now.known, warns=warns, size=beyond)
+
+
+def _never_so(evidence: Evidence, name: str) -> Iterator[Broken]:
+    """Warn on a category that is rarer, or more frequent, in the newest months than in any as many before.
+
+    Beyond chance against all months before; and against each run of as many, and the season, beyond what one in twenty
+    exceeds.
+    """
+    for count in (1, NEWEST):
+        pair = evidence.newest(name, count)
+        if pair is None or not pair.now.counts or not pair.before.counts:
+            continue
+        others = [pair.before, *(one for one, _ in pair.windows), *([pair.season] if pair.season else [])]
+        if any(other.counts is None or not other.known for other in others):
+            continue
+        for value in sorted({*pair.now.counts, *pair.before.counts}):
+            rows = pair.now.counts.get(value, 0)
+            share, before = rows / pair.now.known, pair.before.counts.get(value, 0) / pair.before.known
+            if abs(share - before) < _NEWEST_MOVED or max(share, before) < _TIMES * min(share, before):
+                continue
+            way = 1 if share > before else -1
+            moves = [way * rise(rows, pair.now.known, (o.counts or {}).get(value, 0), o.known) for o in others]
+            if moves[0] > _Z_NEWEST and min(moves) > _Z_BESIDE:
+                never = "many" if way > 0 else "few"
+                told = f"a category has {share:.1%} of {pair.now.known:,} rows, before {before:.1%}, never so {never}"
+                yield Broken(told, name, pair.month, pair.now.known, warns=True, size=abs(share - before))
 
 
 def _moved_share(pair: Compared) -> float:

@@ -151,6 +151,21 @@ def test_a_share_that_moves_a_little_in_each_of_three_months_warns(found, claims
         assert {one for one in found(spoiled) - before if one[0] != "DATA181"} == told
 
 
+def test_a_category_that_was_never_so_rare_warns_and_one_that_was_does_not(found, claims):
+    """A fifth of the claims, then far fewer, within what all rules of single months let pass."""
+    claims["police_report"] = "no"
+    every_month(claims, "police_report", "yes", 76)
+    quarter = dict.fromkeys(("2024-03", "2024-04", "2024-05"), 24)
+    newest = dict.fromkeys(NEWEST, 31)
+    for fewer, told in ((newest, True), ({**quarter, **newest}, False)):
+        spoiled = claims.copy()
+        for month, count in fewer.items():
+            some = claims.index[(claims["month"] == month) & (claims["police_report"] == "yes")]
+            spoiled.loc[some[:count], "police_report"] = "no"
+        broken = {("DATA124", "police_report", "2024-12", Severity.WARN)} if told else set()
+        assert {one for one in found(spoiled) - found(claims) if one[0] != "DATA181"} == broken
+
+
 def test_what_is_new_has_its_code_once():
     codes = [rule.code for rule in RULES]
     assert len(codes) == len(set(codes))
