@@ -76,7 +76,7 @@ def _folder_for_a_stack() -> Iterator[Path]:
         Stack(home).down()
         assert guard.stdin is not None
         guard.stdin.close()
-        guard.wait(timeout=300)  # it removes gigabytes, perhaps while another process's guard does so too
+        guard.wait(timeout=300)  # a file system that discards removed blocks takes its time
         shutil.rmtree(home, ignore_errors=True)
 
 

@@ -32,14 +32,17 @@ class Database:
     @property
     def _engine(self) -> Any:
         if self._made is None:
-            from sqlalchemy import create_engine
+            from sqlalchemy import create_engine, make_url
             from sqlalchemy.exc import ArgumentError
             from sqlalchemy.pool import NullPool
 
-            options = " ".join(f"-c {name}" for name in (*_TIMEOUTS, f"lock_timeout={self._lock_timeout_s}s"))
+            ours = [f"-c {name}" for name in (*_TIMEOUTS, f"lock_timeout={self._lock_timeout_s}s")]
             try:
+                url = make_url(self._url)
+                asked = url.query.get("options", "")  # of the address itself, such as a search_path
+                options = " ".join([*([asked] if isinstance(asked, str) else asked), *ours])
                 arguments = {**_CONNECT_ARGS, "options": options}
-                self._made = create_engine(self._url, poolclass=NullPool, connect_args=arguments)
+                self._made = create_engine(url, poolclass=NullPool, connect_args=arguments)
             except (ArgumentError, ImportError):  # its message may carry the password
                 raise BadInput(
                     "the ledger's address is not a database URL",
