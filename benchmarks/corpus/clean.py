@@ -9,9 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from benchmarks.corpus.family import File
 from benchmarks.corpus.faults.parquet_files import typed, written
-from benchmarks.corpus.scenes import Scene, as_csv
+from benchmarks.corpus.scenes import File, Scene, as_csv
 from fraud_ml.contract import Checks, Column, Contract, Kind, KnownChange, Role
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.corpus.scenes import LOG_KEY, File, Scene
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-    from benchmarks.corpus.scenes import Scene
 
 DATASETS = ("carclaims", "handbook", "motor")
 
@@ -28,14 +28,6 @@ class Guard(StrEnum):
     LANDING = "landing"  # the delivery is refused, or rows of it are set aside, under a LAND code
     TAMPERED = "tampered"  # the snapshot is not what was frozen
     VERDICT = "verdict"  # a finding of the verdict fails: rejected, rows in quarantine, or a warning with this code
-
-
-@dataclass(frozen=True)
-class File:
-    """A delivery as bytes; the name says how it is written."""
-
-    name: str
-    content: bytes
 
 
 Act = Callable[..., "pd.DataFrame | File | None"]
@@ -70,7 +62,6 @@ class Family:
 
 
 TAMPERED = "Tampered"
-LOG_KEY = "key of a log"  # an attribute of rows that are states of claims: the column that names the claim
 FAMILIES: dict[str, Family] = {}
 
 

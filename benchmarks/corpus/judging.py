@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.corpus.clean import CHANGES
-from benchmarks.corpus.family import FAMILIES, TAMPERED, File, Guard, Level
-from benchmarks.corpus.scenes import Scene, as_csv, scene
+from benchmarks.corpus.family import FAMILIES, TAMPERED, Guard, Level
+from benchmarks.corpus.scenes import File, Scene, as_csv, scene
 from fraud_ml.artifacts import Outcome
 from fraud_ml.data.set_aside import Code
 from fraud_ml.data.snapshots import open_snapshot

@@ -3,8 +3,8 @@
 import gzip
 from typing import TYPE_CHECKING
 
-from benchmarks.corpus.family import File, Level, family
-from benchmarks.corpus.scenes import Scene, as_csv
+from benchmarks.corpus.family import Level, family
+from benchmarks.corpus.scenes import File, Scene, as_csv
 
 if TYPE_CHECKING:
     import numpy as np

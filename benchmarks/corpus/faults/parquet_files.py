@@ -3,8 +3,8 @@
 import io
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.corpus.family import File, Level, family, some
-from benchmarks.corpus.scenes import Scene, as_csv
+from benchmarks.corpus.family import Level, family, some
+from benchmarks.corpus.scenes import File, Scene, as_csv
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from benchmarks.corpus.family import File, Level, family, some
-from benchmarks.corpus.scenes import Scene, as_csv
+from benchmarks.corpus.family import Level, family, some
+from benchmarks.corpus.scenes import File, Scene, as_csv
 
 if TYPE_CHECKING:
     import numpy as np
