@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fraud_ml.errors import BadInput
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.inputs import Columns, Inputs, read_columns
 
@@ -70,6 +71,19 @@ class Calibration:
 
     slope: float = 1.0
     intercept: float = 0.0
+
+
+def require_finite(family: str, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n_claims,) log-odds as a model of this family answered. Raises BadInput where some are no number."""
+    strange = int((~np.isfinite(logits)).sum())
+    if strange:
+        raise BadInput(
+            f"`{family}` learned to answer what is no number",
+            expected="finite log-odds of every claim",
+            arrived=f"{strange:,} of {len(logits):,} are not",
+            next_step=f"lower its learning rate under `training: {{{family}: …}}` in params.yaml",
+        )
+    return logits
 
 
 class Family(Protocol):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 Columns = Mapping[str, NDArray]
 
 MISSING = ""
-RARE = (
-    5  # values in fewer training rows are not named in a model: they teach it what "unseen" means, and point at people
-)
+# Values in fewer training rows are not named in a model: they teach it what "unseen" means, and point at people.
+RARE = 5
+MOST_VALUES = 50_000  # more than any country has towns, fewer than an insurer has policies
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -70,7 +70,7 @@ def describe_inputs(frame: "pd.DataFrame", features: Sequence[Column]) -> Inputs
     """Return what the training window says about `features`.
 
     Raises BadInput for a column that is absent, has the wrong type, or holds one value only: it can teach nothing, and
-    mostly means that its feed broke.
+    mostly means that its feed broke. So it does for a category of more than MOST_VALUES values, which names claims.
     """
     for column in features:
         if column.kind is Kind.TIMESTAMP:
@@ -91,6 +91,13 @@ def _describe(column: Column, values: NDArray) -> Input:
             str(v) for v, n in zip(found.tolist(), counts.tolist(), strict=True) if v != MISSING and n >= RARE
         )
         distinct = len(found)
+        if distinct > MOST_VALUES:
+            raise BadInput(
+                f"column `{column.name}` holds {distinct:,} different values in {len(values):,} training claims",
+                expected=f"a category of at most {MOST_VALUES:,}",
+                next_step="group its values at the source, or give it `role: context` in contract.yaml",
+                column=column.name,
+            )
         described = Input(column.name, column.kind, vocabulary, missing=column.missing)
     else:
         known = values[~np.isnan(values)].astype(np.float64)

@@ -15,7 +15,7 @@ from fraud_ml.models.crosses import screen_crosses
 from fraud_ml.models.devices import Devices
 from fraud_ml.models.encoder import Encoded, Encoder
 from fraud_ml.models.epochs import Epochs
-from fraud_ml.models.family import Calibration, Examples, Opened, Progress
+from fraud_ml.models.family import Calibration, Examples, Opened, Progress, require_finite
 from fraud_ml.models.inputs import Columns, Inputs
 from fraud_ml.models.integrated_gradients import integrated_gradients
 from fraud_ml.models.networks import PackedNetworks
@@ -90,7 +90,8 @@ class KerasTabular:
             progress(f"going on from epoch {epochs.done} of a checkpoint")
         while epochs.done < min(params.max_epochs, model.epochs + params.patience):
             epochs.run()
-            loss = float(calibrated_losses(_answer(model.networks, later), validation.labels).mean())
+            answered = require_finite("keras_tabular", _answer(model.networks, later))
+            loss = float(calibrated_losses(answered, validation.labels).mean())
             if loss < best:
                 best, kept, model.epochs = loss, model.networks.get_weights(), epochs.done
             held = {f"kept/{place}": weight for place, weight in enumerate(kept)}

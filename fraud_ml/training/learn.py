@@ -10,7 +10,7 @@ from fraud_ml.errors import BadInput
 from fraud_ml.models.calibrate import fit_platt, move_level
 from fraud_ml.models.catalogue import fit_family
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
-from fraud_ml.models.family import Calibration, Examples, Family, Progress
+from fraud_ml.models.family import Calibration, Examples, Family, Progress, require_finite
 from fraud_ml.models.inputs import Inputs, describe_inputs
 from fraud_ml.models.ranking import average_precision
 from fraud_ml.params import TrainingParams
@@ -39,7 +39,8 @@ class Trained:
         progress(f"{self.name}: learning again from {len(both):,} claims")
         tell, examples = partial(_tell_of, self.name, progress), Examples.of(both, inputs)
         model = self.model.refit(inputs, examples, progress=tell, checkpoint=checkpoint)
-        calibration = move_level(self.calibration, model.logits(examples.columns), examples.labels)
+        logits = require_finite(self.name, model.logits(examples.columns))
+        calibration = move_level(self.calibration, logits, examples.labels)
         return replace(self, model=model, inputs=inputs, calibration=calibration)
 
 
@@ -57,7 +58,7 @@ def learn(
     Frames hold the features and `label` of {0, 1}; `validation` is later. With `params.refit` the chosen one learns
     again, from `whole` or else from both: the latest claims are the most like those to come. Ties go to the family that
     params name first. `checkpoint` belongs to these claims and params alone: what was interrupted goes on from it.
-    Raises BadInput when a window holds one class only, or a column cannot be learned from.
+    Raises BadInput when a window holds one class only, a column cannot be learned from, or a model answers no numbers.
     """
     inputs = describe_inputs(train, features)
     examples, later = Examples.of(train, inputs), Examples.of(validation, inputs)
@@ -92,7 +93,7 @@ def _fit_and_calibrate(
     tell = partial(_tell_of, name, progress)
     tell(f"learning from {len(train.labels):,} claims")
     model = fit_family(name, inputs, train, validation, params, progress=tell, fitted=fitted, checkpoint=checkpoint)
-    logits = model.logits(validation.columns)
+    logits = require_finite(name, model.logits(validation.columns))
     reached = round(average_precision(validation.labels, logits), 6)
     tell(f"average precision {reached:.3f} on validation")
     return Trained(name, model, inputs, fit_platt(logits, validation.labels), reached)

@@ -41,6 +41,13 @@ def test_a_constant_column_is_refused_by_name(constant: dict) -> None:
         describe_inputs(frame(**constant), [GARAGE, AGE])
 
 
+@pytest.mark.parametrize("rows_of_each", [1, RARE])
+def test_a_category_of_100_000_values_is_refused_by_name(rows_of_each: int) -> None:
+    garages = [f"garage {number}" for number in range(100_000)] * rows_of_each
+    with pytest.raises(BadInput, match=r"column `garage` holds 100,000 different values.*at most 50,000"):
+        describe_inputs(frame(garage=garages, age_years=[20.0, 30.0] * (len(garages) // 2)), [GARAGE, AGE])
+
+
 def test_a_column_that_is_all_missing_numbers_is_refused() -> None:
     with pytest.raises(BadInput, match="`age_years`"):
         describe_inputs(frame(age_years=[None] * 2 * RARE), [GARAGE, AGE])

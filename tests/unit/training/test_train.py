@@ -102,6 +102,15 @@ def test_a_window_of_one_class_is_refused_by_name(tmp_path: Path) -> None:
         fit_families(workspace, params.training, quiet)
 
 
+def test_a_model_that_answers_no_numbers_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
+    workspace, params = toy_workspace(tmp_path, families=["keras_tabular"])
+    steep = params.training.keras_tabular.model_copy(update={"learning_rate": 1e30})
+    with pytest.raises(BadInput, match=r"`keras_tabular` learned to answer what is no number.*lower its learning rate"):
+        fit_families(workspace, params.training.model_copy(update={"keras_tabular": steep}), quiet)
+    assert not workspace.models.exists()
+    assert not workspace.training_report.exists()
+
+
 def test_windows_older_than_the_contract_are_refused(tmp_path: Path) -> None:
     workspace, params = toy_workspace(tmp_path, **FOREST)
     report = json.loads((workspace.features / "report.json").read_text())
