@@ -6,7 +6,7 @@ import numpy as np
 
 from fraud_ml.models.cells import SEPARATOR, Cells
 from fraud_ml.models.inputs import Inputs
-from fraud_ml.models.tensorflow_runtime import tf
+from fraud_ml.models.tensorflow_runtime import number_alike, tf
 
 
 def rows_of(columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -28,6 +28,7 @@ class CellLookup(tf.Module):
         self.unseen = cells.unseen
         # a table must hold something: without any category it holds one key that nobody asks for
         keys, ids = (cells.keys, cells.ids) if cells.keys else (("",), np.zeros(1, np.int64))
+        number_alike()
         content = tf.lookup.KeyValueTensorInitializer(tf.constant(keys), tf.constant(ids, tf.int64))
         self.table = tf.lookup.StaticHashTable(content, default_value=-1)
 

@@ -18,7 +18,7 @@ from fraud_ml.models.cells import Cells
 from fraud_ml.models.coding import decode
 from fraud_ml.models.family import Calibration, Coded, Explained, Opened
 from fraud_ml.models.inputs import Columns, Inputs
-from fraud_ml.models.tensorflow_runtime import tf
+from fraud_ml.models.tensorflow_runtime import number_alike, tf
 
 SAVED_MODEL = "saved_model"
 SIGNATURE = "serving_default"
@@ -53,6 +53,7 @@ def answer_graph(graph: Graph, columns: Columns) -> NDArray[np.float64]:
 
 def export_graph(graph: Graph, folder: Path, inputs: Inputs, calibration: Calibration) -> None:
     """Write the graph with its calibration into `folder`; `open_graph` answers as it did."""
+    number_alike()
     scoring = tf.Module()
     scoring.graph = graph
     named = signature_names(inputs)

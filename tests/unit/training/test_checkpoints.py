@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fraud_ml.artifacts import TrainingReport, Workspace, load
+from fraud_ml.artifacts import ModelManifest, TrainingReport, Workspace, load
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.models.checkpoints import NOWHERE, Checkpoint
 from fraud_ml.models.environment import running_version
@@ -77,8 +77,14 @@ def test_killed_at_ten_random_moments_and_tried_again_the_model_is_that_of_an_un
         process.join()
         went_on += any("a checkpoint" in line for line in lines_of(root))
         assert load(TrainingReport, Workspace(root).training_report) == undisturbed
+        assert exported(Workspace(root), family) == exported(whole, family)
         assert not Workspace(root).checkpoints.exists()
     assert went_on >= KILLS / 2
+
+
+def exported(workspace: Workspace, family: str) -> ModelManifest:
+    """Return the manifest, which names the SHA-256 of each exported file."""
+    return load(ModelManifest, workspace.models / family / "model.json")
 
 
 class Interrupted(Exception):
@@ -132,6 +138,16 @@ def test_what_stands_in_a_checkpoint_is_not_learned_again(stopped: Path, tmp_pat
         "going on from epoch 3 of a checkpoint",
         "epoch 4/6",
     ]
+
+
+@pytest.mark.slow
+def test_a_training_that_went_on_exports_the_bytes_of_an_undisturbed_one(stopped: Path, tmp_path: Path) -> None:
+    went_on, _ = copy_of(stopped, tmp_path / "went on")
+    afresh, _ = copy_of(stopped, tmp_path / "afresh")
+    shutil.rmtree(afresh.checkpoints)
+    assert any("a checkpoint" in line for line in lines_of(went_on.root))
+    assert not any("a checkpoint" in line for line in lines_of(afresh.root))
+    assert exported(went_on, "blend") == exported(afresh, "blend")
 
 
 def test_checkpoints_hold_no_word_of_a_claim(stopped: Path) -> None:
