@@ -59,8 +59,10 @@ _UNITS = {"brier": "squared error", "ece": "probability"}
 def run(*, quick: bool, dataset: str) -> Figures:
     """Compare on one dataset; `quick` takes one seed, and of motor a sixth of the claims."""
     seeds = SEEDS[:1] if quick else SEEDS
-    tasks = [_task(dataset, seed, quick=quick) for seed in (seeds if dataset in ANEW else seeds[:1])]
-    tasks = tasks if dataset in ANEW else tasks * len(seeds)
+    if dataset in ANEW:
+        tasks = [_task(dataset, seed, quick=quick) for seed in seeds]
+    else:
+        tasks = [_task(dataset, seeds[0], quick=quick)] * len(seeds)
     params = load_params(PROJECT / "params.yaml").training
     line = dataset.split("-", maxsplit=1)[0]
     fits = _peers(line)

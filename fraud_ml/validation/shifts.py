@@ -7,6 +7,7 @@ from statistics import NormalDist
 
 FALSE_ALARM = 1e-6  # chance of one comparison to exceed its bound where nothing changed; a snapshot makes thousands
 Z = NormalDist().inv_cdf(1 - FALSE_ALARM)
+Z_BESIDE = 1.645  # one in twenty: beside a test against all months before, it rules out what a column does by itself
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,15 @@ from statistics import NormalDist
 from fraud_ml.contract import Column, Kind, Role
 from fraud_ml.validation.evidence import NEWEST, Compared, Evidence
 from fraud_ml.validation.rules.broken import Broken, worst, worst_and_newest
-from fraud_ml.validation.shifts import FALSE_ALARM, Z, aligned, rise, share_gap, stability_index
+from fraud_ml.validation.shifts import FALSE_ALARM, Z_BESIDE, Z, aligned, rise, share_gap, stability_index
 
 _UNSEEN = 0.01  # share of values never seen before, beyond what was to be expected, that stops
 _USUAL = 0.01  # a category of at least that share before is missed
 _STOPS, _WARNS = 0.25, 0.1  # stability index beyond chance
 _ONE_MOVED = 0.08  # share of rows by which one category's share moved at least, beyond chance
 _NEWEST_MOVED, _TIMES = 0.05, 1.5  # share of rows, and times over, by which one moved that had never been so rare
-_Z_NEWEST = NormalDist().inv_cdf(
-    1 - 1e-5
-)  # of the newest rows a snapshot makes some hundred comparisons, not thousands
-_Z_BESIDE = 1.645  # one in twenty: beside that test, it rules out what a share does by itself
+# Of the newest rows a snapshot makes some hundred comparisons, not thousands.
+_Z_NEWEST = NormalDist().inv_cdf(1 - 1e-5)
 _ALIKE = 0.3  # a renamed category's share is its share of before, within so much
 
 
@@ -172,7 +170,7 @@ def _never_so(evidence: Evidence, name: str) -> Iterator[Broken]:
                 continue
             way = 1 if share > before else -1
             moves = [way * rise(rows, pair.now.known, (o.counts or {}).get(value, 0), o.known) for o in others]
-            if moves[0] > _Z_NEWEST and min(moves) > _Z_BESIDE:
+            if moves[0] > _Z_NEWEST and min(moves) > Z_BESIDE:
                 never = "many" if way > 0 else "few"
                 told = f"a category has {share:.1%} of {pair.now.known:,} rows, before {before:.1%}, never so {never}"
                 yield Broken(told, name, pair.month, pair.now.known, warns=True, size=abs(share - before))

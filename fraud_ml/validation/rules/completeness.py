@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from fraud_ml.contract import Kind, Role
 from fraud_ml.validation.evidence import NEWEST, Compared, Evidence
 from fraud_ml.validation.rules.broken import Broken, worst
-from fraud_ml.validation.shifts import FALSE_ALARM, Z, rise, share_gap
+from fraud_ml.validation.shifts import FALSE_ALARM, Z_BESIDE, Z, rise, share_gap
 
 _STOPS, _WARNS = 0.05, 0.02  # by how much the missing share rose at least
 _NOTED = 0.01  # a rise of so much warns where chance explains none of it, as where nothing was missing before
-_Z_BESIDE = 1.645  # one in twenty: beside the test against all months before, it rules out what a column does by itself
 _ENOUGH_ROWS = 1_000  # of which a declared category column holds more than one value
 
 
@@ -54,7 +53,7 @@ def _missing_together(evidence: Evidence, name: str, *, told: set[str | None]) -
     if share - before < _NOTED or rise(missing, pair.rows, missing_before, pair.rows_before) <= Z:
         return
     beside = [*pair.windows, *([(pair.season, pair.rows_season)] if pair.season else [])]
-    if all(rise(missing, pair.rows, rows - known.known, rows) > _Z_BESIDE for known, rows in beside):
+    if all(rise(missing, pair.rows, rows - known.known, rows) > Z_BESIDE for known, rows in beside):
         arrived = f"{missing:,} of {pair.rows:,} rows are missing ({share:.2%}), before {before:.2%}"
         yield Broken(
             f"{NEWEST} months together: {arrived}", name, pair.month, missing, share, warns=True, size=share - before
