@@ -120,8 +120,9 @@ def _lay_out(home: Path, claims: int, days: tuple[date, ...]) -> None:
             duck.execute(f"COPY ({known}) TO {text(str(last))} (FORMAT parquet)")
         files = {f"log/{file.name}": file_digest(file) for file in sorted((home / "log").glob("*.parquet"))}
         manifest = SnapshotManifest("motor", day.isoformat(), "", 0, files, ())
-        folded = fold(home, manifest, contract, home / f"{day}", cache=cache).manifest
-        save(folded, home / f"{day}.json")
+        folded = fold(home, manifest, contract, home / f"{day}", cache=cache)
+        save(folded.manifest, home / f"{day}.json")
+        save(dict(folded.inputs), home / f"{day}.inputs.json")
 
 
 # --- processes of their own -----------------------------------------------------------------------------------------
@@ -141,6 +142,7 @@ def _measured(act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _judge(folder: Path, cache: Path | None) -> dict[str, Any]:
     """Judge the fold: the whole verdict with its report, TFDV and Data Docs, imports included."""
+    from fraud_ml.validation.changed_months import EarlierFolds
     from fraud_ml.validation.months import table_of_fold
     from fraud_ml.validation.partial_cache import PartialCache
     from fraud_ml.validation.quarantine import write_quarantine
@@ -149,10 +151,12 @@ def _judge(folder: Path, cache: Path | None) -> dict[str, Any]:
 
     contract, manifest = _contract(), load(FoldManifest, folder.with_suffix(".json"))
     kept = PartialCache(cache) if cache else None
+    made_of = json.loads(folder.with_suffix(".inputs.json").read_bytes())
+    earlier = EarlierFolds(FoldCache(folder.with_name("fold-cache")), made_of)
     before = len(list(cache.rglob("*.json"))) if cache else 0
     report = folder.with_name("report")
     judgement = judge_table(
-        table_of_fold(folder, manifest, contract, SnapshotKeys("", {}), rules=RULES, cache=kept),
+        table_of_fold(folder, manifest, contract, SnapshotKeys("", {}), rules=RULES, cache=kept, earlier=earlier),
         contract,
         load_params(PROJECT / "params.yaml").validation,
         rules=RULES,

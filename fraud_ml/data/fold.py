@@ -51,11 +51,15 @@ _ROWS_PER_GROUP = 128 * 1024
 
 @dataclass(frozen=True)
 class Fold:
-    """A fold that was written; `reused` of its months came from the cache, byte-equal to folding them."""
+    """A fold that was written; `reused` of its months came from the cache, byte-equal to folding them.
+
+    inputs: file -> the digest of what that month is folded from, under which the cache keeps it.
+    """
 
     manifest: FoldManifest
     folded: int
     reused: int
+    inputs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def fold(
     """
     _require_columns(snapshot, manifest, contract)
     files: dict[str, str] = {}
+    made_of: dict[str, str] = {}
     claims = folded = 0
     with whole_folder(into) as folder, tempfile.TemporaryDirectory(prefix="fraud-ml-fold-") as scratch:
         with connect(files=True, spill=Path(scratch), memory_mib=_MEMORY_MIB, threads=threads) as duck:
@@ -97,6 +102,7 @@ def fold(
                         cache.keep(inputs, target, rows)
                 claims += rows
                 files[target.name] = file_digest(target)
+                made_of[target.name] = inputs
         told = FoldManifest(
             dataset=manifest.dataset,
             as_of=manifest.as_of,
@@ -107,7 +113,7 @@ def fold(
         save(told, folder / MANIFEST)
     if cache:
         cache.trim()
-    return Fold(told, folded, len(files) - folded)
+    return Fold(told, folded, len(files) - folded, made_of)
 
 
 def read_fold(
@@ -155,6 +161,13 @@ def read_month(
     rows = parquet.read_table(io.BytesIO(content), columns=columns)
     schema = log_schema(contract)
     return rows.cast(pa.schema([schema.field(column) for column in rows.column_names]))
+
+
+def verified_month(folder: Path, name: str, manifest: FoldManifest) -> Path:
+    """Return where a file of a fold lies, after comparing its bytes. Raises Tampered."""
+    if file_digest(folder / name) != manifest.files[name]:
+        raise _changed(folder / name)
+    return folder / name
 
 
 def verify_fold(folder: Path) -> FoldManifest:

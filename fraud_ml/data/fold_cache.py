@@ -58,6 +58,18 @@ class FoldCache:
         target.unlink(missing_ok=True)
         return None
 
+    def find(self, inputs: str) -> tuple[Path, str] | None:
+        """Return where the month lies and its SHA-256; None unless its bytes are those kept."""
+        record = record_of(self.folder, inputs)
+        folded = record.with_suffix(".parquet")
+        try:
+            kept = load(Kept, record)
+            if kept.is_intact and kept.inputs == inputs and file_digest(folded) == kept.sha256:
+                return folded, kept.sha256
+        except (FraudMLError, OSError, AttributeError, TypeError, ValueError):  # never kept, trimmed or damaged
+            pass
+        return None
+
     def keep(self, inputs: str, folded: Path, claims: int) -> None:
         """Copy a folded month into the cache, where there is room and leave to write."""
         record = record_of(self.folder, inputs)

@@ -71,6 +71,11 @@ def is_of_rows(rule: Rule) -> bool:
     return rule.type in _ROWS
 
 
+def is_of_mean(rule: Rule) -> bool:
+    """Say whether the rule is about the mean of its column."""
+    return rule.type == _MEAN
+
+
 def sets_aside(rule: Rule) -> bool:
     return rule.severity is Severity.QUARANTINE
 

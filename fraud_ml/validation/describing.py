@@ -75,6 +75,19 @@ def describe_chunk(
     return {month: Description(rows[month], columns[month]) for month in chunk.months}
 
 
+def describe_numbers(rows: "pa.Table", contract: Contract) -> dict[str, Figures]:
+    """Return the figures of a month's columns of numbers and timestamps, as `describe_chunk` gives them.
+
+    rows: all of the month, in the order in which they were judged; columns of text are left out.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    table = as_arrived(rows.to_pandas(), contract)
+    values = {name: table[name].to_numpy() for name in table.column_names if not pa.types.is_string(table[name].type)}
+    return {name: _of_known(column[~np.isnan(column)]) for name, column in values.items()}
+
+
 def add_descriptions(descriptions: Iterable[Description]) -> Description:
     """Return the figures of all rows together; they come in the order of their months, so that means are the same."""
     parts = list(descriptions)
@@ -176,24 +189,25 @@ def _of_numbers(chunk: Chunk, values: "NDArray[np.float64]") -> dict[str, Figure
     import numpy as np
 
     known = ~np.isnan(values)
-    found = {}
+    return {month: _of_known(values[known & (chunk.places == place)]) for place, month in enumerate(chunk.months)}
+
+
+def _of_known(values: "NDArray[np.float64]") -> Figures:
+    import numpy as np
+
+    if not len(values):
+        return Figures(False, 0)
     with np.errstate(invalid="ignore", over="ignore"):
-        for place, month in enumerate(chunk.months):
-            mine = values[known & (chunk.places == place)]
-            if not len(mine):
-                found[month] = Figures(False, 0)
-                continue
-            mean = float(np.mean(mine))
-            found[month] = Figures(
-                False,
-                len(mine),
-                zeros=int(np.count_nonzero(mine == 0)),
-                mean=mean,
-                squares=float(np.sum(np.square(mine - mean))),
-                least=float(np.min(mine)),
-                most=float(np.max(mine)),
-            )
-    return found
+        mean = float(np.mean(values))
+        return Figures(
+            False,
+            len(values),
+            zeros=int(np.count_nonzero(values == 0)),
+            mean=mean,
+            squares=float(np.sum(np.square(values - mean))),
+            least=float(np.min(values)),
+            most=float(np.max(values)),
+        )
 
 
 def _added(parts: list[Figures]) -> Figures:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Aside:
     """A row that rules set aside: the SHA-256 of its key, and the codes of the rules."""
 

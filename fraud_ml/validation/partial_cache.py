@@ -2,6 +2,7 @@
 
     <home>/verdict-cache/ab/<inputs>.partial    a month's partial; sealed where its contract can erase people
     <home>/verdict-cache/ab/<inputs>.json       its SHA-256, and the pseudonyms of the people it counts; written last
+    <home>/verdict-cache/ab/<month>.last        which of these the month was judged as last
 
 A sealed partial opens only with the keys of all these people, as they were when the month was judged: when one of them
 is erased it cannot be read any more, by anybody, and the month is judged anew. What is not what was kept counts as
@@ -52,6 +53,23 @@ def inputs_of(month_sha256: str, contract: Contract, rules: Path) -> str:
     return digest_of({"month": month_sha256, "rules": _rules(contract, rules), "code": _code()})
 
 
+@dataclass(frozen=True)
+class Judged:
+    """How a month was judged last: the inputs of its partial, and those of its fold. `digest` is over the others."""
+
+    inputs: str
+    fold_inputs: str
+    digest: str = ""
+
+    def sealed(self) -> "Judged":
+        return replace(self, digest=digest_of({**asdict(self), "digest": ""}))
+
+
+def month_of(name: str, contract: Contract, rules: Path) -> str:
+    """Return the digest of a month (its file's name) under these rules and this code, whatever claims it holds."""
+    return digest_of({"name": name, "rules": _rules(contract, rules), "code": _code()})
+
+
 class PartialCache:
     """The cache in `folder`; several processes may use it at once."""
 
@@ -98,9 +116,29 @@ class PartialCache:
             with suppress(OSError):
                 half.unlink()
 
+    def last(self, month: str) -> Judged | None:
+        """Return how the month (`month_of`) was judged last, where that is known."""
+        try:
+            judged = load(Judged, self._last(month))
+            return judged if judged == judged.sealed() else None
+        except (FraudMLError, OSError, ValueError, AttributeError, TypeError):
+            return None
+
+    def note_last(self, month: str, judged: Judged) -> None:
+        """Keep how the month was judged, where there is room and leave to write."""
+        with suppress(OSError):
+            save(judged.sealed(), self._last(month))
+
     def trim(self) -> None:
         """Remove the months that were not used for longest until `most_bytes` hold the rest."""
         trim(self.folder, ".partial", self._most_bytes)
+        for path in self.folder.glob("*/*.last"):
+            judged = self.last(path.stem)
+            if judged is None or not record_of(self.folder, judged.inputs).is_file():
+                path.unlink(missing_ok=True)
+
+    def _last(self, month: str) -> Path:
+        return record_of(self.folder, month).with_suffix(".last")
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------

@@ -193,7 +193,7 @@ def _aside(chunk: Chunk, masks: "dict[str, NDArray[np.bool_]]", digests: _Digest
     found: dict[str, list[Aside]] = {month: [] for month in chunk.months}
     for row in sorted(codes):
         found[chunk.months[chunk.places[row]]].append(Aside(digests.of(row), tuple(codes[row])))
-    return {month: tuple(rows) for month, rows in found.items()}
+    return {month: tuple(sorted(rows)) for month, rows in found.items()}
 
 
 def _examples(

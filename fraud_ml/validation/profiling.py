@@ -5,7 +5,7 @@ What is found of a month depends on its own claims alone, whatever other months 
 
 # ruff: noqa: S608 - names are quoted, and conditions are our own
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -121,11 +121,11 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
     with connect() as duck:
         duck.register("claims", _marked(chunk, contract))
         kinds = {column.name: column.kind for column in contract.columns if column.name in held}
-        distinct = _distinct(duck, [name for name, kind in kinds.items() if kind is Kind.CATEGORY])
+        distinct = estimate_distinct(duck, [name for name, kind in kinds.items() if kind is Kind.CATEGORY])
         few = {month: {name for name, n in counts.items() if n <= FEW_VALUES} for month, counts in distinct.items()}
         months = _months(duck, kinds, few)
-        copies = _by_month(duck, _COPIES.format(told=_told(contract, held))) if len(held) > 3 else {}
-        ranks = _by_month(duck, _RANKS.format(key=quoted(contract.key))) if contract.key in held else {}
+        copies = _by_month(duck, _COPIES.format(told=told_columns(contract, held))) if len(held) > 3 else {}
+        ranks = rank_positives(duck, contract.key) if contract.key in held else {}
         pairs = _pairs(duck, contract, kinds, few)
         key = quoted(contract.key) if contract.key in held else "''"
         asked = [rule for rule in rules if {rule.column, *rule.needs} <= held]
@@ -141,7 +141,7 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
                 copies=int(copies.get(month, 0)),
                 positive_ranks=int(ranks.get(month, 0)),
                 pairs=pairs.get(month, {}),
-                distinct=distinct.get(month, {}),
+                distinct=distinct_of(found["columns"], distinct.get(month, {})),
             )
             for month, found in sorted(months.items())
         },
@@ -149,6 +149,30 @@ def profile_chunk(chunk: Chunk, contract: Contract, rules: Sequence[RowRule]) ->
         rows,
         by_month,
     )
+
+
+def distinct_of(columns: Mapping[str, ColumnProfile], estimated: Mapping[str, int]) -> dict[str, int]:
+    """Return how many values each text column has: exactly where they are counted, else as estimated."""
+    found = {name: column for name, column in columns.items() if column.kind is Kind.CATEGORY}
+    return {name: estimated[name] if column.counts is None else len(column.counts) for name, column in found.items()}
+
+
+def rank_positives(duck: Any, key: str) -> dict[str, int]:
+    """Return month -> `positive_ranks` of the claims in the view or table `claims`, marked by month and label."""
+    return _by_month(duck, _RANKS.format(key=quoted(key)))
+
+
+def estimate_distinct(duck: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return month -> column -> about how many values it has; the estimate is the same for the same values."""
+    wanted = ", ".join(["__month", *(f"approx_count_distinct({quoted(name)})" for name in texts)])
+    found = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
+    return {month: dict(zip(texts, counts, strict=True)) for month, *counts in found}
+
+
+def told_columns(contract: Contract, held: Collection[str]) -> str:
+    """Return what tells a claim but its key and the moment of recording."""
+    left_out = {contract.key, "recorded_at", "__row"}
+    return ", ".join(quoted(name) for name in sorted(set(held) - left_out))
 
 
 def as_declared(claims: "pd.DataFrame", contract: Contract) -> "pa.Table":
@@ -204,19 +228,6 @@ def _marked(chunk: Chunk, contract: Contract) -> "pa.Table":
             mark = pa.array([False] * table.num_rows, pa.bool_())
         table = table.append_column(name, mark)
     return table
-
-
-def _told(contract: Contract, held: set[str]) -> str:
-    """Return what tells a claim but its key and the moment of recording."""
-    left_out = {contract.key, "recorded_at", "__row"}
-    return ", ".join(quoted(name) for name in sorted(held - left_out))
-
-
-def _distinct(duck: Any, texts: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return month -> column -> about how many values it has; the estimate is the same for the same values."""
-    wanted = ", ".join(["__month", *(f"approx_count_distinct({quoted(name)})" for name in texts)])
-    found = duck.execute(f"SELECT {wanted} FROM claims GROUP BY __month").fetchall()
-    return {month: dict(zip(texts, counts, strict=True)) for month, *counts in found}
 
 
 def bucket_sql(name: str) -> str:

@@ -11,6 +11,7 @@ from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.errors import Unavailable
 from fraud_ml.params import ValidationParams
 from fraud_ml.settings import Settings
+from fraud_ml.validation.changed_months import EarlierFolds
 from fraud_ml.validation.months import table_of_fold
 from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.quarantine import write_quarantine
@@ -44,13 +45,21 @@ def _judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
     snapshot = open_snapshot(workspace.snapshot, contract)
     settings = Settings.load()
     keys = snapshot.keys  # asked for before anything is written
-    folded = snapshot.fold_into(workspace.claims, FoldCache(settings.fold_cache)).manifest
+    folds = FoldCache(settings.fold_cache)
+    fold = snapshot.fold_into(workspace.claims, folds)
     report = workspace.validation_report
     shutil.rmtree(report, ignore_errors=True)
     rules = workspace.expectations / manifest.dataset
-    cache = PartialCache(settings.verdict_cache)
     judgement = judge_table(
-        table_of_fold(workspace.claims, folded, contract, keys, rules=rules, cache=cache),
+        table_of_fold(
+            workspace.claims,
+            fold.manifest,
+            contract,
+            keys,
+            rules=rules,
+            cache=PartialCache(settings.verdict_cache),
+            earlier=EarlierFolds(folds, fold.inputs),
+        ),
         contract,
         params,
         rules=rules,

@@ -36,6 +36,32 @@ def hashes_of(values: "pd.Series") -> "NDArray[np.uint64]":
     return found[np.lexsort((found[:, 1], found[:, 0]))]
 
 
+def less(hashes: "NDArray[np.uint64]", left: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+    """Return sorted hashes without those of some of the rows. Raises ValueError where one of them is not there."""
+    import numpy as np
+
+    gone = np.zeros(len(hashes), bool)
+    for first, (one, other) in zip(np.searchsorted(hashes[:, 0], left[:, 0]).tolist(), left, strict=True):
+        place = first
+        while place < len(hashes) and hashes[place, 0] == one and (gone[place] or hashes[place, 1] != other):
+            place += 1
+        if place == len(hashes) or hashes[place, 0] != one:
+            raise ValueError("these rows were never there")
+        gone[place] = True
+    return hashes[~gone]
+
+
+def together(hashes: "NDArray[np.uint64]", came: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
+    """Return the sorted hashes of both."""
+    import numpy as np
+
+    both = np.concatenate([hashes, came])
+    both = both[np.argsort(both[:, 0], kind="stable")]  # of two sorted runs: far cheaper than sorting by both halves
+    if (both[1:, 0] == both[:-1, 0]).any():
+        both = both[np.lexsort((both[:, 1], both[:, 0]))]
+    return both
+
+
 def repeated_in(values: "pd.Series") -> int:
     """Return how many rows hold a known value that another row holds too."""
     return _repeated(hashes_of(values))
