@@ -6,7 +6,6 @@ import shutil
 from dataclasses import replace
 from datetime import date
 
-import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.partition import read_judges
 from fraud_ml.validation.verdict import judge, judge_table
 from tests.tampering import flip_a_byte
+from tests.unit.validation.changes_to_claims import CHANGES
 from tests.unit.validation.folded_claims import fold_of
 
 AS_OF = date(2024, 12, 31)
@@ -73,56 +73,6 @@ def kept_in(cache):
     return {path.stem for path in cache.folder.rglob("*.partial")}
 
 
-# --- changes to some rows -------------------------------------------------------------------------------------------
-
-
-def _lose_regions(claims, rows):
-    claims.loc[rows, "region"] = None
-
-
-def _new_category(claims, rows):
-    claims.loc[rows, "cover"] = "moon"
-
-
-def _wrong_amounts(claims, rows):
-    claims.loc[rows, "claim_amount_eur"] = -3.0
-
-
-def _no_age(claims, rows):
-    claims.loc[rows, "driver_age_years"] = 7.0
-
-
-def _blanks(claims, rows):
-    claims.loc[rows, "garage_id"] = " G-000001"
-
-
-def _many_values(claims, rows):
-    claims.loc[rows, "region"] = [f"region {row}" for row in rows]
-
-
-def _other_unit(claims, rows):
-    claims.loc[rows, "claim_amount"] *= 100
-
-
-def _recorded_late(claims, rows):
-    claims.loc[rows, "recorded_at"] = pd.Timestamp("2025-02-01")
-
-
-def _one_key(claims, rows):
-    claims.loc[rows, "claim_id"] = "M-shared"
-
-
-CHANGES = (
-    _lose_regions,
-    _new_category,
-    _wrong_amounts,
-    _no_age,
-    _blanks,
-    _many_values,
-    _other_unit,
-    _recorded_late,
-    _one_key,
-)
 ROWS = 200  # over the first half of 2024
 changes = st.lists(
     st.tuples(st.sampled_from(CHANGES), st.lists(st.integers(0, ROWS - 1), min_size=1, max_size=40, unique=True)),
