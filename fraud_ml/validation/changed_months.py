@@ -1,30 +1,29 @@
-"""What a month of a fold lost and got since it was judged last, told by hashes of rows on the files of both folds."""
+"""Months that changed in a few rows since they were judged: adjusted, where what they were then is still at hand."""
 
-# ruff: noqa: S608 - names are quoted, and paths are our own
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fraud_ml.contract import Contract, Kind
-from fraud_ml.data.duck import connect, io_errors, quoted, text
+from fraud_ml.artifacts import FoldManifest
+from fraud_ml.contract import Contract
+from fraud_ml.data.fold import verified_month
 from fraud_ml.data.fold_cache import FoldCache
-from fraud_ml.data.tables import claim_columns, claim_schema
-from fraud_ml.validation.adjusting import CLEARLY_FEW, Anew
-from fraud_ml.validation.describing import describe_numbers
-from fraud_ml.validation.profile import Profile
-from fraud_ml.validation.profiling import estimate_distinct, rank_positives, told_columns
+from fraud_ml.validation.adjusting import Change, adjusted
+from fraud_ml.validation.comparing import Compared, Comparison, comparison
+from fraud_ml.validation.partial import Partial
+from fraud_ml.validation.partial_cache import Judged, PartialCache, inputs_of, month_of
+from fraud_ml.validation.partition import Judges, judge_months
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FEW_CHANGES = 0.25  # share of a month's rows that may leave, or come, before it is cheaper to judge it whole
-
 
 @dataclass(frozen=True)
 class EarlierFolds:
-    """Where the months lie of which folds were made before.
+    """Where the months lie of folds that were made before.
 
     inputs: file of this fold -> what the month is folded from, as `Fold.inputs` tells it.
     """
@@ -33,100 +32,105 @@ class EarlierFolds:
     inputs: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Compared:
-    """The rows that only the former fold of a month holds, those that only the present one does, and what all give."""
+class ChangedMonths:
+    """The months of the fold in `folder`, of a contract under which nobody can be erased: the files are not sealed."""
 
-    left: "pa.Table"
-    came: "pa.Table"
-    anew: Anew
+    def __init__(
+        self,
+        folder: Path,
+        manifest: FoldManifest,
+        contract: Contract,
+        rules: Path,
+        partials: PartialCache,
+        earlier: EarlierFolds,
+    ) -> None:
+        self._folder, self._manifest, self._contract, self._rules = folder, manifest, contract, rules
+        self._partials, self._earlier = partials, earlier
 
-    @property
-    def differing(self) -> int:
-        return self.left.num_rows + self.came.num_rows
-
-
-class Comparison:
-    """Compares folded months of which nobody can be erased: their files hold the claims' own values."""
-
-    def __init__(self, duck: Any, contract: Contract) -> None:
-        self._duck, self._contract = duck, contract
-        self._columns = ", ".join(map(quoted, claim_columns(contract)))
-
-    def compare(self, file: Path, profile: Profile, now: Path, month: str) -> Compared | None:
-        """Return how the month in `now` differs from the former in `file`, whose profile is known.
-
-        None where more than a part of the rows differs, or a file cannot be read: a cache may lose it at any time. A
-        row is told by 128 bits of hashes, of its key and of all its columns.
-        """
-        try:
-            self._hash("former", file)
-            self._hash("now", now)
-            rows = self._count("now")
-            if self._count("former ANTI JOIN now USING (key, told)") > FEW_CHANGES * rows:
-                return None
-            if self._count("now ANTI JOIN former USING (key, told)") > FEW_CHANGES * rows:
-                return None
-            left, came = self._only_in("former", file, "now"), self._only_in("now", now, "former")
-            return Compared(left, came, self._count_anew(now, profile, month, rows))
-        except io_errors():
-            return None
-
-    def _hash(self, name: str, file: Path) -> None:
-        """Leave in table `name` of each row its place, and the hashes of its key, of all it tells, and but the key."""
-        key, told = quoted(self._contract.key), told_columns(self._contract, claim_columns(self._contract))
-        self._duck.execute(
-            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT file_row_number AS place, hash({key}) AS key,"
-            f" hash({self._columns}) AS told, hash({told}) AS copied FROM {_rows_of(file)}"
-        )
-
-    def _count(self, rows: str) -> int:
-        ((count,),) = self._duck.execute(f"SELECT count(*) FROM {rows}").fetchall()
-        return int(count)
-
-    def _only_in(self, name: str, file: Path, other: str) -> "pa.Table":
-        found = self._duck.sql(
-            f"SELECT {self._columns} FROM {_rows_of(file)} WHERE file_row_number IN"
-            f" (SELECT place FROM {name} ANTI JOIN {other} USING (key, told)) ORDER BY file_row_number"
-        ).to_arrow_table()
-        return found.cast(claim_schema(self._contract))
-
-    def _count_anew(self, file: Path, profile: Profile, month: str, rows: int) -> Anew:
-        from pyarrow import parquet
-
-        label = quoted(self._contract.label.column)
-        marks = ", ".join(
-            f"coalesce({label} IN ({', '.join(map(text, words))}), false) AS {name}"
-            for name, words in (
-                ("__positive", self._contract.label.positive),
-                ("__negative", self._contract.label.negative),
+    def note(self, name: str) -> None:
+        """Note the month as it is now, whose partial is kept, as what was judged last."""
+        if name in self._earlier.inputs:
+            judged = Judged(
+                inputs_of(self._manifest.files[name], self._contract, self._rules), self._earlier.inputs[name]
             )
-        )
-        self._duck.execute(
-            f"CREATE OR REPLACE TEMP VIEW claims AS SELECT *, {text(month)} AS __month, {marks} FROM {_rows_of(file)}"
-        )
-        ranks = rank_positives(self._duck, self._contract.key)
-        many = [
-            name
-            for name, column in profile.columns.items()
-            if column.kind is Kind.CATEGORY and (column.counts is None or len(column.counts) > CLEARLY_FEW // 2)
-        ]
-        estimated = estimate_distinct(self._duck, many)
-        copies = rows - self._count("(SELECT DISTINCT copied FROM now)")
-        columns = [column.name for column in self._contract.columns if column.kind is not Kind.CATEGORY]
-        numbers = describe_numbers(parquet.read_table(file, columns=columns), self._contract)
-        return Anew(rows, copies, ranks.get(month, 0), estimated.get(month, {}), numbers)
+            if self._partials.last(self._month(name)) != judged.sealed():
+                self._partials.note_last(self._month(name), judged)
 
+    def adjusted(
+        self, names: Sequence[str], judges: Judges, as_of: date, rows_at_once: int
+    ) -> Iterator[tuple[str, Partial | None]]:
+        """Yield each month with its partial, or with None where it has to be judged whole.
 
-@contextmanager
-def comparison(contract: Contract) -> Iterator[Comparison]:
-    """Open a comparison of months."""
-    with connect(files=True) as duck:
-        yield Comparison(duck, contract)
+        rows_at_once: so many differing rows, of several months, are judged together.
+        """
+        known = [one for name in names if (one := self._former(name))]
+        yield from ((name, None) for name in names if name not in {one.name for one in known})
+        if not known:
+            return
+        waiting: list[tuple[_Former, Compared]] = []
+        with comparison(self._contract) as files, ThreadPoolExecutor(1) as beside:
+            comparing = [beside.submit(self._compare, one, files) for one in known]
+            _ = judges.expectations  # takes seconds to load, meanwhile
+            for one, outcome in zip(known, comparing, strict=True):
+                compared = outcome.result()
+                if compared is None:
+                    yield one.name, None
+                    continue
+                waiting.append((one, compared))
+                if sum(compared.differing for _, compared in waiting) > rows_at_once:
+                    yield from _from_changes(waiting, judges, as_of)
+                    waiting = []
+        yield from _from_changes(waiting, judges, as_of)
+
+    def _former(self, name: str) -> "_Former | None":
+        """Return how the month was judged last, where both its partial and its rows are still there."""
+        last = self._partials.last(self._month(name))
+        partial = self._partials.take(last.inputs, None) if last else None
+        found = self._earlier.cache.find(last.fold_inputs) if last else None
+        if last is None or partial is None or found is None:
+            return None
+        file, sha256 = found
+        are_of_each_other = last.inputs == inputs_of(sha256, self._contract, self._rules)
+        return _Former(name, partial, file) if are_of_each_other else None
+
+    def _compare(self, former: "_Former", files: Comparison) -> Compared | None:
+        now = verified_month(self._folder, former.name, self._manifest)
+        summary = former.partial.summary
+        return files.compare(former.file, summary.profile, now, summary.month)
+
+    def _month(self, name: str) -> str:
+        return month_of(name, self._contract, self._rules)
 
 
 # --- inside ---------------------------------------------------------------------------------------------------------
 
 
-def _rows_of(file: Path) -> str:
-    return f"read_parquet({text(str(file))}, hive_partitioning = false, file_row_number = true)"
+@dataclass(frozen=True)
+class _Former:
+    """A month's file that changed, its partial of before, and where it lies as it was then."""
+
+    name: str
+    partial: Partial
+    file: Path
+
+
+def _from_changes(
+    changes: Sequence[tuple[_Former, Compared]], judges: Judges, as_of: date
+) -> Iterator[tuple[str, Partial | None]]:
+    left = _by_month([compared.left for _, compared in changes], judges, as_of)
+    came = _by_month([compared.came for _, compared in changes], judges, as_of)
+    for one, compared in changes:
+        month = one.partial.summary.month
+        partial = adjusted(Change(one.partial, left.get(month), came.get(month)), compared.anew, judges.counted)
+        if partial is not None and partial.is_late(as_of):  # late rows are none of what a former partial counts
+            partial = None
+        yield one.name, partial
+
+
+def _by_month(tables: "Sequence[pa.Table]", judges: Judges, as_of: date) -> dict[str, Partial]:
+    import pyarrow as pa
+
+    rows = pa.concat_tables(tables) if tables else None
+    if rows is None or not rows.num_rows:
+        return {}
+    return {partial.summary.month: partial for partial in judge_months(rows.to_pandas(), judges, as_of)}

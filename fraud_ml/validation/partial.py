@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,10 @@ class Partial:
 
     summary: Summary
     hashes: "Mapping[str, NDArray[np.uint64]]" = field(repr=False)
+
+    def is_late(self, as_of: date) -> bool:
+        """Say whether any of its rows happened after the date, or nobody knows when."""
+        return self.summary.checks.times["event_time"].after(as_of) > 0
 
 
 def to_bytes(partial: Partial) -> bytes:
