@@ -126,6 +126,23 @@ def test_the_stage_accepts_simulated_claims(pin, tfdv_python, tmp_path):
     assert (verdict.decision, verdict.quarantined_rows) == (Decision.ACCEPTED, 0)
 
 
+@pytest.mark.slow
+def test_tomorrows_verdict_from_the_rows_that_changed_is_the_one_from_scratch(pin, tfdv_python, tmp_path):
+    claims = simulated(tmp_path, 3_000, 7)
+    for as_of in ("2024-11-30", "2024-12-02"):
+        workspace = pin(claims, "motor", as_of)
+        assert run_validate(workspace).returncode == 0
+        judged = {path: path.read_bytes() for path in (workspace.root / "home" / "verdict-cache").rglob("*.last")}
+        if as_of == "2024-11-30":
+            before = judged
+    assert judged.keys() > before.keys()  # December came
+    assert sum(judged[path] != before[path] for path in before) >= 3  # and months of the year got closings
+    outputs = {path: path.read_bytes() for path in (workspace.validation_verdict, workspace.quarantine)}
+    shutil.rmtree(workspace.root / "home")
+    assert run_validate(workspace).returncode == 0
+    assert {path: path.read_bytes() for path in outputs} == outputs
+
+
 @pytest.mark.parametrize(("seed", "claims"), [(1, 3_000), (2, 600), (3, 1_500)])
 @pytest.mark.parametrize("as_of", ["2023-02-28", "2023-10-31", "2024-12-31"])
 def test_simulated_claims_pass_suite_and_own_checks_for_any_seed_and_date(pin, tmp_path, seed, claims, as_of):
