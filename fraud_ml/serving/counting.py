@@ -1,0 +1,52 @@
+"""Count what a model was asked about, column by column, as the model reads it."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fraud_ml.models.inputs import MISSING, Input, Inputs, read_columns
+from fraud_ml.validation.profile import BUCKET_OFFSET, BUCKETS_PER_E, FEW_VALUES
+from fraud_ml.validation.served import ServedColumn
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def count_claims(frame: "pd.DataFrame", inputs: Inputs) -> dict[str, ServedColumn]:
+    """Return the counts of every column of the model. Words outside its vocabulary are counted, and stand nowhere.
+
+    A vocabulary of more than FEW_VALUES words is not told by its words, as in a snapshot's profile.
+    """
+    read = read_columns(frame, inputs)
+    return {
+        column.name: (_words if column.is_category else _numbers)(read[column.name], column)
+        for column in inputs.columns
+    }
+
+
+def buckets_of(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return `profile.bucket_of` of each finite number."""
+    sizes = np.full(len(numbers), -BUCKET_OFFSET, dtype=np.int64)
+    is_zero = numbers == 0
+    sizes[~is_zero] = np.ceil(np.log(np.abs(numbers[~is_zero])) * BUCKETS_PER_E)
+    return np.where(numbers < 0, -1, 1) * (BUCKET_OFFSET + sizes)
+
+
+def _words(values: NDArray, column: Input) -> ServedColumn:
+    import pandas as pd
+
+    known = int((values != MISSING).sum())
+    if len(column.vocabulary) > FEW_VALUES:
+        return ServedColumn(column.kind, len(values), known)
+    places = pd.Index(column.vocabulary, dtype=object).get_indexer(pd.Index(values, dtype=object))
+    rows = np.bincount(places + 1, minlength=len(column.vocabulary) + 1)[1:].tolist()
+    counts = dict(zip(column.vocabulary, rows, strict=True))
+    return ServedColumn(column.kind, len(values), known, counts, known - sum(rows))
+
+
+def _numbers(values: NDArray, column: Input) -> ServedColumn:
+    known = values[~np.isnan(values)].astype(np.float64)
+    buckets, rows = np.unique(buckets_of(known), return_counts=True)
+    counts = dict(zip(map(str, buckets.tolist()), rows.tolist(), strict=True))
+    return ServedColumn(column.kind, len(values), len(known), counts)
