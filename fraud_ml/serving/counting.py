@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fraud_ml.models.inputs import MISSING, Input, Inputs, read_columns
+from fraud_ml.models.inputs import MISSING, Input, Inputs, read_numbers
 from fraud_ml.validation.profile import BUCKET_OFFSET, BUCKETS_PER_E, FEW_VALUES
 from fraud_ml.validation.served import ServedColumn
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def count_claims(frame: "pd.DataFrame", inputs: Inputs) -> dict[str, ServedColumn]:
-    """Return the counts of every column of the model. Words outside its vocabulary are counted, and stand nowhere.
+    """Return the counts of every column of the model, of claims as `serving/requests.py` makes them.
 
-    A vocabulary of more than FEW_VALUES words is not told by its words, as in a snapshot's profile.
+    Words outside the vocabulary are counted, and stand nowhere. A vocabulary of more than FEW_VALUES words is not told
+    by its words, as in a snapshot's profile.
     """
-    read = read_columns(frame, inputs)
     return {
-        column.name: (_words if column.is_category else _numbers)(read[column.name], column)
+        column.name: (_words if column.is_category else _numbers)(frame[column.name], column)
         for column in inputs.columns
     }
 
@@ -33,20 +33,22 @@ def buckets_of(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.where(numbers < 0, -1, 1) * (BUCKET_OFFSET + sizes)
 
 
-def _words(values: NDArray, column: Input) -> ServedColumn:
+def _words(values: "pd.Series", column: Input) -> ServedColumn:
     import pandas as pd
 
-    known = int((values != MISSING).sum())
+    places, words = pd.factorize(values.to_numpy(dtype=object))  # each distinct word is looked at once
+    rows = np.bincount(places[places >= 0], minlength=len(words)).tolist()
+    found = {word: n for word, n in zip(words, rows, strict=True) if word not in (MISSING, *column.missing)}
+    known = sum(found.values())
     if len(column.vocabulary) > FEW_VALUES:
         return ServedColumn(column.kind, len(values), known)
-    places = pd.Index(column.vocabulary, dtype=object).get_indexer(pd.Index(values, dtype=object))
-    rows = np.bincount(places + 1, minlength=len(column.vocabulary) + 1)[1:].tolist()
-    counts = dict(zip(column.vocabulary, rows, strict=True))
-    return ServedColumn(column.kind, len(values), known, counts, known - sum(rows))
+    counts = {word: found.get(word, 0) for word in column.vocabulary}
+    return ServedColumn(column.kind, len(values), known, counts, known - sum(counts.values()))
 
 
-def _numbers(values: NDArray, column: Input) -> ServedColumn:
-    known = values[~np.isnan(values)].astype(np.float64)
+def _numbers(values: "pd.Series", column: Input) -> ServedColumn:
+    read = read_numbers(values.to_numpy(dtype=np.float64, na_value=np.nan), column.name, column.missing)
+    known = read[~np.isnan(read)].astype(np.float64)
     buckets, rows = np.unique(buckets_of(known), return_counts=True)
     counts = dict(zip(map(str, buckets.tolist()), rows.tolist(), strict=True))
     return ServedColumn(column.kind, len(values), len(known), counts)

@@ -20,6 +20,7 @@ _UNSEEN = 0.01  # share of values that are words of nobody's
 _USUAL = 0.01  # a word of at least that share among the claims is missed
 _WARNS = 0.1  # stability index beyond chance
 _ONE_MOVED = 0.05  # share by which one word, or one number, moved
+_TIMES_MOVED, _TIMES = 0.02, 2.0  # or so much, where that is so many times over
 _RANKED = 0.05  # distance from one half of the chance that a number asked about is greater than one of a claim
 _ENOUGH = 100  # values, of which quartiles are compared
 
@@ -136,13 +137,13 @@ def _one_moved(now: Mapping[str, int], before: Mapping[str, int], what: str) -> 
     n, m = sum(now.values()), sum(before.values())
     if not n or not m:
         return None
-    moves = [
-        now.get(value, 0) / n - before.get(value, 0) / m
-        for value in {*now, *before}
-        if abs(rise(now.get(value, 0), n, before.get(value, 0), m)) > Z
-    ]
-    most = max(moves, key=abs, default=0.0)
-    return f"the share of one {what} differs by {abs(most):.1%}" if abs(most) >= _ONE_MOVED else None
+    most, told = 0.0, None
+    for value in sorted({*now, *before}):
+        share, was = now.get(value, 0) / n, before.get(value, 0) / m
+        least = _TIMES_MOVED if max(share, was) >= _TIMES * min(share, was) else _ONE_MOVED
+        if abs(share - was) >= max(least, most) and abs(rise(now.get(value, 0), n, before.get(value, 0), m)) > Z:
+            most, told = abs(share - was), f"one {what} has {share:.1%} of {n:,} values, among the claims {was:.1%}"
+    return told
 
 
 def _unit(pair: Compared) -> float | None:
