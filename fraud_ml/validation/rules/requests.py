@@ -26,13 +26,19 @@ _ENOUGH = 100  # values, of which quartiles are compared
 
 
 def unsent(evidence: Evidence) -> Iterator[Broken]:
-    """Break where callers leave out what claims tell, or send what claims lack, beyond chance."""
+    """Break where callers leave out what claims tell, or send what claims lack, beyond chance.
+
+    Where people were erased, claims rightly lack what callers still send.
+    """
+    erases = evidence.contract.erasure is not None
     for column, pair in _asked(evidence, Kind.CATEGORY, Kind.NUMBER):
         assert evidence.served is not None
         told = evidence.served.columns[column.name]
         missing, missing_before = told.asked - told.known, pair.rows_before - pair.before.known
         share, before = missing / told.asked, missing_before / pair.rows_before
         moved = rise(missing, told.asked, missing_before, pair.rows_before)
+        if erases and column.personal and moved < 0:
+            continue
         if abs(share - before) >= _MISSING and abs(moved) > Z:
             arrived = (
                 f"{missing:,} of {told.asked:,} claims asked about lack it ({share:.2%}), of the claims {before:.2%}"
