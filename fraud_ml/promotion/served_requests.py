@@ -12,7 +12,7 @@ from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 from fraud_ml.validation.served import Served, merge_served, read_served, served_of
 
-SERVED_DAYS = 90  # up to the as-of date: a season of requests, as little as two months with one that went wrong
+SERVED_DAYS = 90  # up to the as-of date: a quarter, in which few claims a day add up and faults of weeks still show
 
 
 def keep_served(settings: Settings, dataset: str, as_of: str) -> str | None:

@@ -115,9 +115,9 @@ class Logbook:
                 del self._counted[key], self._before[key]
 
     def send(self) -> None:
-        """Put every day's file that the store does not hold into it; and forget files that nobody asks for any more."""
-        self._forget()
+        """Put every day's file that the store does not hold into it, and forget files that nobody asks for any more."""
         try:
+            self._forget()
             for mark in sorted(self._home.glob(f"*/*{_UNSENT}")):
                 self._send(mark)
             self._is_away = False
@@ -192,6 +192,6 @@ class Logbook:
 
     def _forget(self) -> None:
         oldest = (self._today() - timedelta(days=KEPT_DAYS)).isoformat()
-        for path in self._home.glob("*/*-*-*.*"):
+        for path in self._home.glob("*/[0-9]*"):
             if path.stem < oldest:
                 path.unlink(missing_ok=True)

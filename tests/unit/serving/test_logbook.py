@@ -1,6 +1,8 @@
 """What a scorer writes down of the claims that it is asked about: counts by day, never a claim."""
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from fraud_ml.serving.counting import buckets_of, count_claims
 from fraud_ml.serving.logbook import KEPT_DAYS, MOST_WAITING, Logbook
 from fraud_ml.serving.metrics import Metrics
 from fraud_ml.serving.scorer import Scorer
-from fraud_ml.settings import Settings
+from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.validation.profile import FEW_VALUES, bucket_of
 from fraud_ml.validation.served import LEAST_TOLD, Served, ServedColumn, read_served
 from tests.toy_models import deployment_of
@@ -306,6 +308,13 @@ def test_no_more_claims_wait_in_memory_than_are_allowed(scorer: Scorer, open_log
     logbook.note(live, frame)
     keep(logbook)
     assert written(nowhere).claims == MOST_WAITING + 10_000
+
+
+def test_counting_loads_nothing_that_only_a_verdict_needs() -> None:
+    told = "import fraud_ml.serving.counting, fraud_ml.serving.logbook, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=PROJECT)
+    assert "fraud_ml.validation.served" in done.stdout.split()
+    assert not {"great_expectations", "duckdb", "tensorflow"} & set(done.stdout.split())
 
 
 def test_counting_costs_a_small_part_of_scoring(scorer: Scorer, open_logbook: Open) -> None:

@@ -152,6 +152,8 @@ SKEWS = (
     Skew("DATA194", "motor", "driver_age_years", instead(0.1, 0.0)),
     Skew("DATA194", "motor", "claim_amount_eur", lambda v: v * 1.5, 5_000),
     Skew("DATA194", "motor", "claim_amount_eur", lambda v: -v),
+    Skew("DATA194", "motor", "vehicle_value_eur", lambda v: v * 1.2, 5_000),  # with value added tax
+    Skew("DATA194", "handbook", "TX_AMOUNT", lambda v: v * 1.2, 5_000),
     Skew("DATA194", "handbook", "TX_AMOUNT", instead(0.1, 1.0)),
     Skew("DATA195", "motor", "claim_amount_eur", lambda v: v * 100),
     Skew("DATA195", "motor", "vehicle_value_eur", lambda v: v / 1_000),
