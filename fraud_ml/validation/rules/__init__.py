@@ -185,7 +185,7 @@ RULES = (
     Rule(
         "DATA193",
         "Callers' categories are as frequent as in the claims",
-        "a stability index of at most 0.1 beyond chance, and no share that differs by 5 %",
+        "a stability index of at most 0.1 beyond chance, and no share that differs by 5 % or doubles",
         requests.shares_moved,
         Severity.WARN,
         _AT_CALLER,

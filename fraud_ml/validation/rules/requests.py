@@ -16,7 +16,7 @@ from fraud_ml.validation.rules.tails import above
 from fraud_ml.validation.shifts import Z, aligned, rise, stability_index
 
 _MISSING = 0.02  # share of claims by which more, or fewer, lack the column
-_UNSEEN = 0.01  # share of values that are words of nobody's
+_UNSEEN = 0.01  # share of values that are words which neither the claims nor the live model know
 _USUAL = 0.01  # a word of at least that share among the claims is missed
 _WARNS = 0.1  # stability index beyond chance
 _ONE_MOVED = 0.05  # share by which one word, or one number, moved
