@@ -29,6 +29,7 @@ from fraud_ml.data.parquet import to_parquet
 from fraud_ml.data.subject_keys import SnapshotKeys
 from fraud_ml.data.tables import log_columns, log_schema
 from fraud_ml.params import load_params
+from fraud_ml.promotion.served_requests import none_served
 from fraud_ml.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -220,6 +221,7 @@ def _empty(root: Path) -> float:
     name = path.relative_to(workspace.snapshot).as_posix()
     manifest = SnapshotManifest("carclaims", "1994-01-01", "", 0, {name: file_digest(path)}, ())
     save(replace(manifest, digest=manifest.content_digest()), workspace.snapshot_manifest)
+    none_served(workspace, "carclaims")
     begin = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "fraud_ml", "validate"],

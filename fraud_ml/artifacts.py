@@ -317,6 +317,11 @@ class Workspace:
         return self.snapshot.with_name(SUBJECT_KEYS)
 
     @property
+    def served(self) -> Path:
+        """Counts of the claims that scorers were asked about in the quarter before the as-of date."""
+        return self._at("served.json")
+
+    @property
     def champion(self) -> Path:
         """Folder with champion.json and, if there is a champion, its exported model under model/."""
         return self._at("champion")

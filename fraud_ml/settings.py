@@ -74,6 +74,11 @@ class Settings:
         return self.values.get(source_variable(dataset), "")
 
     @property
+    def served_url(self) -> str:
+        """Where scorers leave counts of what they were asked about; beside the claim log unless it is set."""
+        return (self.values.get("FRAUD_ML_SERVED_URL") or f"{self.claims_url.rstrip('/')}/served").rstrip("/")
+
+    @property
     def reports_url(self) -> str:
         """Where reports for people are published, for example s3://reports."""
         return self.need("FRAUD_ML_REPORTS_URL")

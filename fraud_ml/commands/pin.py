@@ -1,4 +1,4 @@
-"""`fraud-ml pin`: put a snapshot and its champion in front of `dvc repro`."""
+"""`fraud-ml pin`: put a snapshot, recent requests and the champion in front of `dvc repro`."""
 
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import click
     type=click.Choice(["current", "none"]),
     default="current",
     show_default=True,
-    help="`none` needs neither ledger nor object store, and gives the candidate no rival.",
+    help="`none` needs neither ledger nor object store, gives the candidate no rival and looks at no request.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was pinned as JSON.")
 def pin(dataset: str, as_of: str, into: Path | None, code_rev: str | None, champion: str, as_json: bool) -> None:
     """Pin the snapshot of DATASET as of AS_OF (YYYY-MM-DD), and the champion to beat, into a checkout's workspace/.
+
+    With them comes what scorers were asked about in the quarter before, which the verdict compares with the snapshot.
 
     Afterwards `dvc repro` runs there without Airflow, PostgreSQL or a broker.
 
@@ -43,7 +45,8 @@ def pin(dataset: str, as_of: str, into: Path | None, code_rev: str | None, champ
         click.echo(canonical_json(pinned))
         return
     rival = f"version {pinned.champion.version}" if pinned.champion.exists else "none"
-    click.echo(f"pinned {dataset} as of {as_of} ({pinned.snapshot_digest[:12]}), champion: {rival}")
+    asked = f"{pinned.served_claims:,} claims" if pinned.served_claims else "none on record"
+    click.echo(f"pinned {dataset} as of {as_of} ({pinned.snapshot_digest[:12]}), champion: {rival}, requests: {asked}")
 
 
 def _head_of(checkout: Path) -> str:

@@ -5,7 +5,8 @@
     workspace/features/*.parquet        windows that hold the person's claims (features, no identifier): removed, in the
                                         workspace and in DVC's caches; the next run makes them anew, without the person
 
-The log, snapshots, folds, the fold cache and the verdict cache are sealed: destroying the key is enough. Workspaces are
+The log, snapshots, folds, the fold cache and the verdict cache are sealed: destroying the key is enough. Counts of
+requests (validation/served.py) name nobody and tell no claim alone, so nothing goes from them. Workspaces are
 those below `runs` and those that were pinned from this home (`<home>/pinned-workspaces`), as long as they lie where
 they lay.
 """

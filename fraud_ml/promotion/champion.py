@@ -1,8 +1,4 @@
-"""Pin the champion that a run is measured against: its record and, byte for byte, its model.
-
-A run that was opened before gets the champion of its first opening, whatever was deployed since, so that its stages'
-inputs, and with them the run cache's answers, stay the same.
-"""
+"""Pin the champion that a run is measured against: its record and, byte for byte, its model."""
 
 from fraud_ml.artifacts import Champion, ModelManifest, Workspace, load, save, whole_folder
 from fraud_ml.errors import FraudMLError
@@ -12,28 +8,16 @@ from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.objects import ObjectStore
 from fraud_ml.settings import Settings
 
-ACTOR = "fraud-ml pin"
 
-
-def pin_champion(settings: Settings, workspace: Workspace, *, dataset: str, as_of: str, run_key: str) -> Champion:
+def pin_champion(settings: Settings, workspace: Workspace, champion: Champion) -> Champion:
     """Leave champion.json and the champion's model in the workspace, and nothing else; doing it twice changes nothing.
 
     Every file is checked against the digest that was registered for it. Raises Tampered naming the file that differs,
     Unavailable when ledger or object store do not answer; the workspace then holds what it held before.
     """
-    ledger = Ledger(settings.ledger_url)
-    opened = ledger.append(
-        EntryKind.RUN_OPENED,
-        dataset=dataset,
-        subject=run_key,
-        actor=ACTOR,
-        body={"as_of": as_of, "champion": vars(current_champion(ledger, dataset))},
-        once=True,
-    )
-    champion = Champion(**opened.body["champion"])
     if champion.candidate_digest is None:
         return none_champion(workspace)
-    registered, _ = registered_candidate(ledger, champion.candidate_digest)
+    registered, _ = registered_candidate(Ledger(settings.ledger_url), champion.candidate_digest)
     manifest = manifest_in(registered)
     if _is_pinned(workspace, champion, manifest):
         return champion

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from fraud_ml.errors import BadInput, FraudMLError, Rejected, Unavailable
 from fraud_ml.serving import metrics as prometheus
 from fraud_ml.serving.guard import Guard
+from fraud_ml.serving.logbook import Logbook
 from fraud_ml.serving.metrics import Metrics
 from fraud_ml.serving.page import front_page
 from fraud_ml.serving.requests import ClaimsToScore, InferRequest, frame_of_claims, frame_of_tensors, ranks
@@ -23,7 +24,7 @@ MODEL = "fraud"  # the model of whatever dataset the request names; `fraud-<data
 MOST_EXPLAINED = 500  # claims of one request whose reasons are told
 
 
-def create_app(scorer: Scorer, metrics: Metrics, *, name: str) -> FastAPI:
+def create_app(scorer: Scorer, metrics: Metrics, logbook: Logbook, *, name: str) -> FastAPI:
     """Return the application of one scorer."""
     app = FastAPI(title=f"Fraud scorer {name}", version=_version(), docs_url=None, redoc_url=None)
     app.add_middleware(Guard, metrics=metrics)
@@ -112,6 +113,7 @@ def create_app(scorer: Scorer, metrics: Metrics, *, name: str) -> FastAPI:
     def _score(live: LiveModel, frame: Any) -> list[float]:
         probabilities: list[float] = live.predictor.predict(frame).tolist()
         metrics.claims.add(len(probabilities), dataset=live.deployment.dataset)
+        logbook.note(live, frame)
         return probabilities
 
     return app

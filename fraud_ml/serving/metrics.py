@@ -72,6 +72,11 @@ class Metrics:
         default_factory=lambda: Histogram("fraud_scorer_request_seconds", "Time from request to answer.")
     )
     claims: Counter = field(default_factory=lambda: Counter("fraud_scorer_claims_scored_total", "Scored claims."))
+    uncounted: Counter = field(
+        default_factory=lambda: Counter(
+            "fraud_scorer_claims_uncounted_total", "Scored claims that the record of requests lacks."
+        )
+    )
     deployments: Counter = field(
         default_factory=lambda: Counter("fraud_scorer_deployments_total", "Promotions that went live here.")
     )

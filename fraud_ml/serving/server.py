@@ -1,7 +1,8 @@
-"""One scorer as a process: HTTP in the main thread, promotions in another, one folder that is its alone."""
+"""One scorer as a process: HTTP in the main thread, promotions and counts in others, one folder that is its alone."""
 
 import fcntl
 import logging
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from fraud_ml.errors import Rejected
 from fraud_ml.serving.deployer import Deployer
+from fraud_ml.serving.logbook import Logbook
 from fraud_ml.serving.metrics import Metrics
 from fraud_ml.serving.scorer import Scorer
 from fraud_ml.serving.shelf import Shelf
@@ -28,7 +30,8 @@ def run_scorer(settings: Settings, *, host: str, port: int, name: str) -> None:
     with _alone(settings.scorer_home):
         scorer = Scorer(Shelf(settings.scorer_home, settings))
         deployer = Deployer(settings, scorer, metrics, name=name)
-        app = create_app(scorer, metrics, name=name)
+        logbook = Logbook(settings, metrics, name=name)
+        app = create_app(scorer, metrics, logbook, name=name)
         # no access log: an address may carry what a caller typed
         server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, access_log=False, log_level="warning"))
         failed = threading.Event()
@@ -41,15 +44,25 @@ def run_scorer(settings: Settings, *, host: str, port: int, name: str) -> None:
                 failed.set()
                 server.should_exit = True
 
-        thread = threading.Thread(target=obey, name="deployer", daemon=True)
-        thread.start()
+        threads = [
+            threading.Thread(target=obey, name="deployer", daemon=True),
+            threading.Thread(target=logbook.run, args=(stop,), name="logbook", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
+        signal.signal(signal.SIGTERM, _leave)  # uvicorn answers what it has begun, and then raises the signal again
         try:
             server.run()
         finally:
             stop.set()
-            thread.join(timeout=10)
+            for thread in threads:
+                thread.join(timeout=10)
         if failed.is_set() or not server.started:
             raise SystemExit(1)
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 @contextmanager

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from fraud_ml.artifacts import Finding, Outcome
 from fraud_ml.contract import Kind
-from fraud_ml.validation.evidence import Compared, Evidence
+from fraud_ml.validation.evidence import REQUESTS, Compared, Evidence
 from fraud_ml.validation.profile import binned, tenths
+from fraud_ml.validation.rules import OF_REQUESTS
 
 MOST_BARS = 12
 MISSING, UNLISTED, OTHERS = "missing", "not listed by the suite", "all others"
@@ -28,7 +29,10 @@ class Bar:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A column in one month beside the months before. codes: the rules that it broke there. The shares add up to 1."""
+    """A column in one month beside the months before, or in requests beside the claims.
+
+    codes: the rules that it broke there. The shares add up to 1.
+    """
 
     column: str
     month: str
@@ -39,16 +43,21 @@ class Drawing:
 
 
 def draw(evidence: Evidence, findings: Iterable[Finding]) -> tuple[Drawing, ...]:
-    """Return a drawing for each column and month that a finding names, where its months before can be compared."""
+    """Return a drawing for each column and month that a finding names, where its months before can be compared.
+
+    So for each column whose requests a finding is about.
+    """
     codes: dict[tuple[str, str], dict[str, None]] = {}
     for finding in findings:
-        if finding.outcome is Outcome.FAILED and finding.column and finding.partition:
-            codes.setdefault((finding.column, finding.partition), {})[finding.code] = None
+        month = REQUESTS if finding.code in OF_REQUESTS else finding.partition
+        if finding.outcome is Outcome.FAILED and finding.column and month:
+            codes.setdefault((finding.column, month), {})[finding.code] = None
     drawn = []
     for (column, month), broken in sorted(codes.items()):
         if column not in evidence.whole.columns:  # a pair of columns, say
             continue
-        for pair in evidence.compared(column, settled=False):
+        asked = evidence.asked(column) if month == REQUESTS else None
+        for pair in (asked,) if asked else evidence.compared(column, settled=False):
             bars = _bars(evidence, column, pair) if pair.month == month else ()
             if bars:
                 drawn.append(Drawing(column, month, tuple(sorted(broken)), pair.rows, pair.rows_before, bars))

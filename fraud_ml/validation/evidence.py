@@ -1,18 +1,22 @@
 """What our own rules look at: each month's profile beside those that came before it, and what is declared."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 
 from fraud_ml.contract import Column, Contract, Kind, Role
 from fraud_ml.validation.profile import ColumnProfile, Profile, merge
 from fraud_ml.validation.profiling import NO_MONTH
+from fraud_ml.validation.served import Served, ServedColumn
 
 MONTHS_BEFORE = 12
 ENOUGH_MONTHS = 3  # fewer say nothing about what is usual
 MATURE_SHARE = 2 / 3  # of a month's days, after which its labels are compared
 ENOUGH_ROWS = 30  # a month with fewer is not compared
+ENOUGH_ASKED = 200  # claims that callers asked about; fewer, or fewer claims beside them, are not compared
+REQUESTS = "requests"  # in place of a month: what callers asked about
+OTHER_WORDS = "\x1f"  # in place of every word that the live model does not know; no value that was accepted holds it
 NEWEST = 3  # months that are looked at together too: what is little in each of a quarter's may be much in all
 
 
@@ -44,13 +48,14 @@ class Together(Compared):
 class Evidence:
     """The profiles of a snapshot's claims by event month, and what contract and suite declare.
 
-    declared: column -> the texts that its suite allows.
+    declared: column -> the texts that its suite allows. served: what callers asked about, if anybody counted it.
     """
 
     contract: Contract
     as_of: date
     months: Mapping[str, Profile]
     declared: Mapping[str, frozenset[str]]
+    served: Served | None = None
 
     @cached_property
     def whole(self) -> Profile:
@@ -106,6 +111,26 @@ class Evidence:
         newest = tuple(months[start:])
         return Together(newest[-1], now, rows, before, rows_before, season, rows_season, newest, windows)
 
+    def asked(self, name: str) -> Compared | None:
+        """Return what callers sent in a feature, beside the claims of the same months, else of the newest year.
+
+        None where there is too little to compare, and while requests reach back behind a known change of the column.
+        Words that the live model does not know are OTHER_WORDS in both.
+        """
+        told = self.served.columns.get(name) if self.served else None
+        if self.served is None or told is None or told.asked < ENOUGH_ASKED:
+            return None
+        since = max((c.since for c in self.contract.checks.known_changes if c.column == name), default=date.min)
+        if told.kind is not self.contract.column(name).kind or date.fromisoformat(self.served.days[0]) < since:
+            return None
+        asked_in = {day[:7] for day in self.served.days}
+        same = [m for m in sorted(self.months) if m in asked_in and name in self.months[m].columns]
+        for months in (same, self._since_known_change(name)[-MONTHS_BEFORE:]):
+            before, rows = self._pooled(name, tuple(months)) if months else (None, 0)
+            if before is not None and rows >= ENOUGH_ASKED:
+                return Compared(REQUESTS, *_as_asked(told), *_by_words(before, rows, told), None, 0)
+        return None
+
     def _since_known_change(self, name: str) -> list[str]:
         """Return the whole months that hold the column as it is now, oldest first."""
         since = max((c.since for c in self.contract.checks.known_changes if c.column == name), default=date.min)
@@ -160,6 +185,23 @@ def next_month(month: str) -> str:
     if month == NO_MONTH:
         return month
     return f"{end_of(month) + timedelta(days=1):%Y-%m}"
+
+
+def _as_asked(told: ServedColumn) -> tuple[ColumnProfile, int]:
+    """Return requests as a profile of those whose values were told, and of those that lack the column."""
+    counts = told.counts
+    if counts is not None and told.kind is Kind.CATEGORY:
+        counts = {**counts, OTHER_WORDS: told.unseen}
+    return ColumnProfile(told.kind, told.counted, counts), told.counted + told.asked - told.known
+
+
+def _by_words(before: ColumnProfile, rows: int, told: ServedColumn) -> tuple[ColumnProfile, int]:
+    """Return the claims' profile by the words of requests."""
+    counts = before.counts
+    if counts is not None and told.counts is not None and told.kind is Kind.CATEGORY:
+        named = {word: counts.get(word, 0) for word in told.counts}
+        counts = {**named, OTHER_WORDS: before.known - sum(named.values())}
+    return replace(before, counts=counts), rows
 
 
 def _a_year_before(month: str) -> tuple[str, str, str]:

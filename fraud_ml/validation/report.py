@@ -140,8 +140,9 @@ def _drawings(drawings: Sequence[Drawing]) -> str:
     if not drawings:
         return ""
     told = (
-        "Shares of the claims of a month beside those of the months before it. Numbers are told without a scale: each "
-        "part holds about a tenth of the claims before, the lowest first. A category is named where the suite lists it."
+        "Shares of the claims of a month beside those of the months before it, and of requests beside the claims of "
+        "the same months. Numbers are told without a scale: each part holds about a tenth of the claims before, the "
+        "lowest first. A category is named where the suite lists it."
     )
     return f"<h2>Before and now</h2><p>{told}</p>{''.join(charts.chart(drawing) for drawing in drawings)}"
 

@@ -17,6 +17,7 @@ from fraud_ml.validation.partial_cache import PartialCache
 from fraud_ml.validation.quarantine import write_quarantine
 from fraud_ml.validation.report import write_report
 from fraud_ml.validation.rulebook import require_sound_rules
+from fraud_ml.validation.served import read_served
 from fraud_ml.validation.verdict import judge_table
 
 DATA_DOCS = "data_docs"
@@ -44,7 +45,7 @@ def _judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
     require_sound_rules(manifest.dataset, workspace.expectations)
     snapshot = open_snapshot(workspace.snapshot, contract)
     settings = Settings.load()
-    keys = snapshot.keys  # asked for before anything is written
+    keys, served = snapshot.keys, read_served(workspace.served)  # asked for before anything is written
     folds = FoldCache(settings.fold_cache)
     fold = snapshot.fold_into(workspace.claims, folds)
     report = workspace.validation_report
@@ -67,6 +68,7 @@ def _judge_pinned(workspace: Workspace, params: ValidationParams) -> Verdict:
         subject_digest=manifest.digest,
         tfdv_python=settings.tfdv_python,
         data_docs=report / DATA_DOCS,
+        served=served,
     )
     write_report(report, judgement, title=contract.title, dataset=manifest.dataset, as_of=manifest.as_of)
     write_quarantine(judgement.set_aside, workspace.quarantine)

@@ -21,6 +21,7 @@ from fraud_ml.validation.drawings import Drawing, draw
 from fraud_ml.validation.partial import Aside, Partial
 from fraud_ml.validation.partition import Judges, judge_months, read_judges
 from fraud_ml.validation.quarantine import SetAside
+from fraud_ml.validation.served import Served
 from fraud_ml.validation.statistics import SCHEMA_FILE, TIMEOUT_S, Described, Worker
 from fraud_ml.validation.suite import Suite
 from fraud_ml.validation.weighing import (
@@ -69,11 +70,13 @@ def judge(
     data_docs: Path | None = None,
     timeout_s: float = TIMEOUT_S,
     without: Collection[str] = (),
+    served: Served | None = None,
 ) -> Judgement:
     """Judge `claims` (as `Snapshot.claims()` gives them) by our own checks, the suite and the schema in `rules`.
 
     without: codes of rules that are not asked, beside those that the contract's `checks: {off: …}` names and the
-    verdict then tells. tfdv_python: None leaves TFDV out, for trials of the other rules; the stage never does.
+    verdict then tells. served: the claims that scorers were asked about, if they were counted.
+    tfdv_python: None leaves TFDV out, for trials of the other rules; the stage never does.
     Never raises on bad claims. Raises BadInput when suite or schema is wrong, Unavailable when TFDV is not there.
     """
     whole = claims.reset_index(drop=True)
@@ -92,6 +95,7 @@ def judge(
         data_docs=data_docs,
         timeout_s=timeout_s,
         without=without,
+        served=served,
     )
 
 
@@ -107,6 +111,7 @@ def judge_table(
     data_docs: Path | None = None,
     timeout_s: float = TIMEOUT_S,
     without: Collection[str] = (),
+    served: Served | None = None,
 ) -> Judgement:
     """Judge a table as `judge` does a frame; nothing but the columns of some rules is ever held whole."""
     judges = read_judges(contract, rules)
@@ -115,7 +120,7 @@ def judge_table(
         if tfdv_python is not None:
             worker = Worker(schema=rules / SCHEMA_FILE, python=tfdv_python, timeout_s=timeout_s)
         with worker or nullcontext():  # it gets ready while the months are judged
-            found = _found(table, judges, as_of, worker, data_docs)
+            found = _found(table, judges, as_of, worker, data_docs, served)
     else:
         own = [one.finding for one in check_claims(table.columns(None), contract, as_of)]
         found = _Found(own, _undecided(judges.suite), Described(()), ())
@@ -146,7 +151,9 @@ class _Found:
     drawings: tuple[Drawing, ...] = ()
 
 
-def _found(table: Table, judges: Judges, as_of: date, worker: Worker | None, data_docs: Path | None) -> _Found:
+def _found(
+    table: Table, judges: Judges, as_of: date, worker: Worker | None, data_docs: Path | None, served: Served | None
+) -> _Found:
     with tempfile.TemporaryDirectory(prefix="fraud-ml-judge-") as scratch:
         months = gather(table.partials(judges, as_of), Path(scratch))
     if worker:
@@ -157,7 +164,7 @@ def _found(table: Table, judges: Judges, as_of: date, worker: Worker | None, dat
         from fraud_ml.validation.expectations import publish  # heavy: great_expectations
 
         page = publish(judges.suite, expected.findings, expected.kept, as_of, data_docs)
-    evidence = evidence_of(months, judges, as_of)
+    evidence = evidence_of(months, judges, as_of, served)
     ruled = weigh_rules(months, judges, evidence)
     return _Found(
         weigh_own_checks(months, judges, as_of),

@@ -16,6 +16,7 @@ from fraud_ml.validation.profiling import EXAMPLES, Profiled
 from fraud_ml.validation.quarantine import digest_key
 from fraud_ml.validation.rules import judge_rules
 from fraud_ml.validation.rules.rows import row_findings
+from fraud_ml.validation.served import Served
 from fraud_ml.validation.settled import settled_months
 from fraud_ml.validation.suite import Rule, Suite
 from fraud_ml.validation.uniqueness import Seen
@@ -58,10 +59,10 @@ def weigh_own_checks(months: Months, judges: Judges, as_of: date) -> list[Findin
     return [one.finding for one in weigh_checks(counts, judges.contract, as_of, repeated_keys=repeated)]
 
 
-def evidence_of(months: Months, judges: Judges, as_of: date) -> Evidence:
+def evidence_of(months: Months, judges: Judges, as_of: date, served: Served | None) -> Evidence:
     """Return what our own rules over months look at."""
     profiles = {month.month: month.profile for month in months.summaries}
-    return Evidence(judges.contract, as_of, profiles, judges.suite.declared)
+    return Evidence(judges.contract, as_of, profiles, judges.suite.declared, served)
 
 
 def weigh_rules(months: Months, judges: Judges, evidence: Evidence) -> list[Finding]:

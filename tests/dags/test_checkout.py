@@ -19,6 +19,7 @@ from fraud_ml.artifacts import Champion, SnapshotManifest, Workspace, load
 from fraud_ml.errors import BadInput, Rejected, Unavailable
 from fraud_ml.ledger import EntryKind, Ledger
 from fraud_ml.settings import PROJECT, Settings
+from fraud_ml.validation.served import read_served
 from tests.toy_git import git
 
 AS_OF = date(2024, 2, 29)
@@ -147,6 +148,7 @@ def test_opened_run_has_its_snapshot_and_champion_pinned_in_its_own_place(openin
     manifest = load(SnapshotManifest, workspace.snapshot_manifest)
     assert (manifest.dataset, manifest.as_of, manifest.digest) == ("motor", "2024-02-29", run["snapshot_digest"])
     assert load(Champion, workspace.champion_record) == Champion()
+    assert read_served(workspace.served).claims == 0
     assert run["code_rev"] == git(PROJECT, "rev-parse", "HEAD")
     entry = Ledger(place.ledger_url).latest(kind=EntryKind.RUN_OPENED, subject=run["run_key"])
     assert entry is not None

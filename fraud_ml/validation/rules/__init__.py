@@ -12,6 +12,7 @@ from fraud_ml.validation.rules import (
     exchange,
     labels,
     numbers,
+    requests,
     spelling,
     tails,
     ties,
@@ -20,7 +21,12 @@ from fraud_ml.validation.rules import (
 )
 from fraud_ml.validation.rules.broken import Broken
 
+_AT_CALLER = "correct what callers send, or the source of the claims: one of the two means something else by the column"
 _AT_SOURCE = "correct the source, or declare the change under `checks: {known_changes: …}` in contract.yaml"
+
+
+def _whole_months(evidence: Evidence) -> str:
+    return f"nothing else in {len(evidence.complete)} whole months"
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Rule:
     judge: Callable[[Evidence], Iterable[Broken]]
     severity: Severity = Severity.STOP
     next_step: str = _AT_SOURCE
+    looked_at: Callable[[Evidence], str] = _whole_months  # what is told where nothing broke it
 
 
 RULES = (
@@ -157,8 +164,54 @@ RULES = (
         ties.loosened,
         next_step="look for a column that was sorted, shifted or joined apart from the others",
     ),
+    Rule(
+        "DATA191",
+        "Callers send what claims tell",
+        "a share missing in requests as in the newest claims",
+        requests.unsent,
+        Severity.WARN,
+        "let callers send the column, or give it `role: context` if it is not known when a claim is scored",
+        requests.looked_at,
+    ),
+    Rule(
+        "DATA192",
+        "Callers use the words of the claims",
+        "no other words in requests than in the newest claims, and all that are usual there",
+        requests.unknown_words,
+        Severity.WARN,
+        _AT_CALLER,
+        requests.looked_at,
+    ),
+    Rule(
+        "DATA193",
+        "Callers' categories are as frequent as in the claims",
+        "a stability index of at most 0.1 beyond chance, and no share that differs by 5 % or doubles",
+        requests.shares_moved,
+        Severity.WARN,
+        _AT_CALLER,
+        requests.looked_at,
+    ),
+    Rule(
+        "DATA194",
+        "Callers' numbers are distributed as in the claims",
+        "a stability index of at most 0.1 beyond chance, and no number that is far more frequent",
+        requests.numbers_moved,
+        Severity.WARN,
+        _AT_CALLER,
+        requests.looked_at,
+    ),
+    Rule(
+        "DATA195",
+        "Callers' numbers are in the unit of the claims",
+        "quartiles where those of the newest claims lie",
+        requests.other_unit,
+        Severity.WARN,
+        _AT_CALLER,
+        requests.looked_at,
+    ),
 )
 CODES = frozenset(rule.code for rule in RULES)
+OF_REQUESTS = frozenset(rule.code for rule in RULES if rule.looked_at is requests.looked_at)
 
 
 def judge_rules(evidence: Evidence) -> list[Finding]:
@@ -204,7 +257,4 @@ def _failed(rule: Rule, severity: Severity, broken: Iterable[Broken]) -> Iterato
 
 
 def _passed(rule: Rule, severity: Severity, evidence: Evidence) -> Finding:
-    months = len(evidence.complete)
-    return Finding(
-        rule.code, rule.title, severity, Outcome.PASSED, rule.expected, f"nothing else in {months} whole months"
-    )
+    return Finding(rule.code, rule.title, severity, Outcome.PASSED, rule.expected, rule.looked_at(evidence))

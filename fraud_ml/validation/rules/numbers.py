@@ -42,13 +42,13 @@ def unit_changed(evidence: Evidence) -> Iterator[Broken]:
 
 def _unit_changed(evidence: Evidence, name: str, *, warns: bool) -> Iterator[Broken]:
     for pair, _, beyond in _shifts(evidence.compared(name)):
-        factor = _factor(pair)
+        factor = factor_between(pair)
         if factor is not None and beyond > _STOPS:
             told = f"all quartiles are about {math.exp(factor):.3g} times those of before"
             yield Broken(told, name, pair.month, pair.now.known, warns=warns, size=abs(factor))
 
 
-def _factor(pair: Compared) -> float | None:
+def factor_between(pair: Compared) -> float | None:
     """Return the logarithm of the factor between the quartiles, if it is one and great."""
     now, before = pair.now.counts or {}, pair.before.counts or {}
     if min(pair.now.known, pair.before.known) < _ENOUGH_ROWS:
@@ -133,13 +133,14 @@ def _shifts(pairs: Iterable[Compared]) -> Iterator[tuple[Compared, Shift, float]
     for pair in pairs:
         if not pair.now.counts or not pair.before.counts:
             continue
-        shift = _shift(pair.now.counts, pair.before.counts)
+        shift = shift_by_tenths(pair.now.counts, pair.before.counts)
         beyond = shift.beyond_chance
         if pair.season is not None and pair.season.counts:
-            beyond = min(beyond, _shift(pair.now.counts, pair.season.counts).beyond_chance)
+            beyond = min(beyond, shift_by_tenths(pair.now.counts, pair.season.counts).beyond_chance)
         yield pair, shift, beyond
 
 
-def _shift(now: Mapping[str, int], before: Mapping[str, int]) -> Shift:
+def shift_by_tenths(now: Mapping[str, int], before: Mapping[str, int]) -> Shift:
+    """Return how far numbers moved between the tenths of before; some row is counted then."""
     edges = tenths(before)
     return stability_index(binned(now, edges), binned(before, edges))

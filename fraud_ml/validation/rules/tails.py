@@ -86,7 +86,7 @@ def ranked(evidence: Evidence) -> Iterator[Broken]:
 def _ranked(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
     for pair in pairs:
         steps = [
-            _above(pair.now.counts, other.counts)
+            above(pair.now.counts, other.counts, _Z_RANKED)
             for other in (pair.before, pair.season)
             if other is not None and other.counts and pair.now.counts
         ]
@@ -97,12 +97,15 @@ def _ranked(column: Column, pairs: Iterable[Compared]) -> Iterator[Broken]:
                 yield Broken(told, column.name, pair.month, pair.now.known, warns=True, size=abs(step))
 
 
-def _above(now: Mapping[str, int], before: Mapping[str, int]) -> tuple[float, float]:
-    """Return the chance that a number now is the greater, less one half, and what sampling alone exceeds rarely."""
+def above(now: Mapping[str, int], before: Mapping[str, int], z: float) -> tuple[float, float]:
+    """Return the chance that a number now is the greater, less one half, and what sampling alone exceeds rarely.
+
+    z: how many standard deviations are rare.
+    """
     n, m = sum(now.values()), sum(before.values())
     won = below = 0.0
     for bucket in sorted({*now, *before}, key=int):
         rows = before.get(bucket, 0)
         won += now.get(bucket, 0) * (below + rows / 2)
         below += rows
-    return won / (n * m) - 0.5, _Z_RANKED * math.sqrt((n + m + 1) / (12 * n * m))
+    return won / (n * m) - 0.5, z * math.sqrt((n + m + 1) / (12 * n * m))

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from fraud_ml.errors import BadInput, Tampered, Unavailable
 from fraud_ml.ledger import Entry, EntryKind, Ledger
 from fraud_ml.objects import ObjectStore
 from fraud_ml.promotion.champion import current_champion, none_champion, pin_champion
+from fraud_ml.promotion.opening import open_run
 from fraud_ml.promotion.promote import promote
 from fraud_ml.settings import Settings
 
@@ -67,7 +69,8 @@ def acknowledge(ledger: Ledger, promoted: Entry) -> None:
 
 
 def pin(both: Settings, workspace: Workspace, run_key: str = "run1") -> Champion:
-    return pin_champion(both, workspace, dataset="motor", as_of="2026-01-31", run_key=run_key)
+    opening = open_run(both, dataset="motor", version="2026-01-31", as_of=date(2026, 1, 31), run_key=run_key)
+    return pin_champion(both, workspace, opening.champion)
 
 
 def contents(workspace: Workspace) -> dict[str, bytes]:

@@ -29,6 +29,7 @@ from fraud_ml.data.tables import parse_rows
 from fraud_ml.features import build_windows
 from fraud_ml.features.leakcheck import check_leaks
 from fraud_ml.params import Params, load_params
+from fraud_ml.promotion.served_requests import none_served
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.validation import judge_snapshot
 from tests.sealed_motor import expectations_of_sealed_motor
@@ -72,6 +73,7 @@ def laid_out(root: Path, file: Path, *, sealed: bool) -> tuple[Workspace, Contra
     manifest = replace(manifest, digest=manifest.content_digest())
     save(manifest, workspace.snapshot_manifest)
     write_keys(SnapshotKeys(manifest.digest, entries), workspace.subject_keys)
+    none_served(workspace, "motor")
     return workspace, contract, load_params(workspace.params)
 
 

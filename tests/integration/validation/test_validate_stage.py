@@ -22,6 +22,7 @@ from fraud_ml.data.snapshots import open_snapshot
 from fraud_ml.data.sources.files import read_file
 from fraud_ml.data.tables import parse_rows
 from fraud_ml.params import load_params
+from fraud_ml.promotion.served_requests import none_served
 from fraud_ml.settings import PROJECT
 from fraud_ml.validation import judge_snapshot
 from fraud_ml.validation.checks import check_claims
@@ -58,6 +59,7 @@ def pin(tmp_path: Path) -> Pin:
                 files[path.relative_to(workspace.snapshot).as_posix()] = file_digest(path)
         manifest = SnapshotManifest(dataset, as_of, "", rows.num_rows, files, ("batch",))
         save(replace(manifest, digest=manifest.content_digest()), workspace.snapshot_manifest)
+        none_served(workspace, dataset)
         return workspace
 
     return lay_out

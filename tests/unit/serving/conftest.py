@@ -9,6 +9,7 @@ from fastapi.testclient import TestClient
 
 from fraud_ml.artifacts import ModelManifest
 from fraud_ml.serving.app import create_app
+from fraud_ml.serving.logbook import Logbook
 from fraud_ml.serving.metrics import Metrics
 from fraud_ml.serving.scorer import Scorer
 from fraud_ml.serving.shelf import Shelf
@@ -38,7 +39,7 @@ def other_forest(tmp_path_factory: pytest.TempPathFactory) -> Exported:
 def nowhere(tmp_path: Path) -> Settings:
     """Settings whose object store does not answer: what is not on the shelf cannot be had."""
     values = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
-    return Settings(home=tmp_path, values=values)
+    return Settings(home=tmp_path, values={**values, "FRAUD_ML_CLAIMS_URL": "s3://claims"})
 
 
 @pytest.fixture
@@ -57,6 +58,11 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def client(scorer: Scorer, metrics: Metrics) -> Iterator[TestClient]:
-    with TestClient(create_app(scorer, metrics, name="scorer-t"), raise_server_exceptions=True) as client:
+def logbook(nowhere: Settings, metrics: Metrics) -> Logbook:
+    return Logbook(nowhere, metrics, name="scorer-t")
+
+
+@pytest.fixture
+def client(scorer: Scorer, metrics: Metrics, logbook: Logbook) -> Iterator[TestClient]:
+    with TestClient(create_app(scorer, metrics, logbook, name="scorer-t"), raise_server_exceptions=True) as client:
         yield client

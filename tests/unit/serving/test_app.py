@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from fraud_ml.models import load_model
 from fraud_ml.serving.app import MOST_EXPLAINED, create_app
+from fraud_ml.serving.logbook import Logbook
 from fraud_ml.serving.metrics import Metrics
 from fraud_ml.serving.requests import MOST_BYTES, MOST_CLAIMS
 from fraud_ml.serving.scorer import Scorer
@@ -194,9 +195,9 @@ def test_largest_allowed_request_is_scored(client: TestClient) -> None:
 
 
 def test_unforeseen_error_shows_its_type_and_nothing_else(
-    scorer: Scorer, metrics: Metrics, caplog: pytest.LogCaptureFixture
+    scorer: Scorer, metrics: Metrics, logbook: Logbook, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = create_app(scorer, metrics, name="scorer-t")
+    app = create_app(scorer, metrics, logbook, name="scorer-t")
 
     @app.get("/breaks")
     def breaks() -> None:
@@ -251,7 +252,7 @@ def test_dataset_must_be_named_where_several_are_live(scorer: Scorer, client: Te
 
 def test_fresh_scorer_is_live_and_ready_and_has_no_model(tmp_path, nowhere: Settings) -> None:  # type: ignore[no-untyped-def]
     scorer = Scorer(Shelf(tmp_path / "fresh", nowhere))
-    client = TestClient(create_app(scorer, Metrics(), name="scorer-t"))
+    client = TestClient(create_app(scorer, Metrics(), Logbook(nowhere, Metrics(), name="scorer-t"), name="scorer-t"))
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").status_code == 503
     scorer.restore()
