@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from benchmarks.corpus.asking import claims_of, inputs_of, newest_claims, record_of
 from benchmarks.corpus.faults.parquet_files import typed, written
 from benchmarks.corpus.scenes import File, Scene, as_csv
 from fraud_ml.contract import Checks, Column, Contract, Kind, KnownChange, Role
@@ -101,6 +102,14 @@ def delivered_with_the_last_one(scene: Scene, dice: "np.random.Generator") -> tu
 def a_byte_order_mark_and_other_line_ends(scene: Scene, dice: "np.random.Generator") -> tuple[Scene, File]:
     text = scene.rows.to_csv(index=False, lineterminator="\r\n")
     return scene, File("delivery.csv", text.encode("utf-8-sig"))
+
+
+@change
+def requests_about_such_claims(scene: Scene, dice: "np.random.Generator") -> tuple[Scene, File]:
+    """Callers ask about claims like the newest ones."""
+    dataset, seed = scene.line.dataset, scene.seed
+    asked = newest_claims(claims_of(dataset, seed), scene.as_of, int(dice.integers(200, 5_000)), dice)
+    return replace(scene, served=record_of(dataset, asked, inputs_of(dataset, seed), scene.as_of)), as_csv(scene.rows)
 
 
 @change

@@ -20,6 +20,7 @@ class Level(StrEnum):
     ROWS = "rows"  # what the exporting system wrote into the cells: acts on the arriving rows, all cells text
     FILE = "file"  # how the file was written or carried: acts on those rows, gives a file's bytes
     FROZEN = "frozen"  # after freezing: acts on the folder of partitions
+    REQUESTS = "requests"  # what callers ask the live model about, while the snapshot is sound: acts on these claims
 
 
 class Guard(StrEnum):
@@ -77,7 +78,8 @@ def family(
     """Enter a function into the table of families under its own name.
 
     It takes the scene, the column to strike (None without `column`), the severity's amount and a random generator. At
-    level ROWS or FILE it returns the rows or the file that arrive instead; at level FROZEN it changes the folder.
+    level ROWS or FILE it returns the rows or the file that arrive instead; at level FROZEN it changes the folder. At
+    level REQUESTS it takes the claims that callers ask about in place of the scene, and returns others.
     """
 
     def enter(act: Act) -> Act:

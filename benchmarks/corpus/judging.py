@@ -7,14 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.corpus.asking import claims_of, inputs_of, newest_claims, record_of
 from benchmarks.corpus.clean import CHANGES
 from benchmarks.corpus.family import FAMILIES, TAMPERED, Guard, Level
+from benchmarks.corpus.landing import history, known_claims, land
 from benchmarks.corpus.scenes import File, Scene, as_csv, scene
 from fraud_ml.artifacts import Outcome
 from fraud_ml.data.set_aside import Code
 from fraud_ml.data.snapshots import open_snapshot
-from fraud_ml.data.sources.files import read_content
-from fraud_ml.data.tables import claim_schema, log_columns, parse_rows
+from fraud_ml.data.tables import log_columns
 from fraud_ml.errors import BadInput, Tampered
 from fraud_ml.features.log_copy import freeze_copy
 from fraud_ml.params import load_params
@@ -23,6 +24,9 @@ from fraud_ml.settings import PROJECT
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+ASKED = 2_000  # claims that callers ask about
 
 
 @dataclass(frozen=True, order=True)
@@ -44,20 +48,6 @@ class Noticed:
     rejected: bool
 
 
-def land(place: Scene, file: File) -> "pa.Table":
-    """Return the file's log rows. Raises BadInput as landing does."""
-    return parse_rows(read_content(file.name, file.content, place.contract), place.contract, now=place.now)
-
-
-def known_claims(place: Scene, rows: "list[pa.Table]") -> "pd.DataFrame":
-    """Return the claims of these log rows as the fold leaves them."""
-    import pyarrow as pa
-
-    log = pa.concat_tables(rows).cast(claim_schema(place.contract)).to_pandas()
-    log = log.sort_values("recorded_at", kind="stable").drop_duplicates(place.contract.key, keep="last")
-    return log.sort_values(place.contract.key, ignore_index=True)
-
-
 def notice(place: Scene, file: File) -> Noticed:
     """Land the file, fold it with the history and judge."""
     try:
@@ -71,13 +61,9 @@ def notice(place: Scene, file: File) -> Noticed:
 def _history(place: Scene) -> "pa.Table":
     """Return the log rows of the scene's history."""
     dataset, seed = place.line.dataset, place.seed
-    return history(dataset, seed) if place is scene(dataset, seed) else land(place, as_csv(place.history))
-
-
-@cache
-def history(dataset: str, seed: int) -> "pa.Table":
-    place = scene(dataset, seed)
-    return land(place, as_csv(place.history))
+    return (
+        history(dataset, seed) if place.history is scene(dataset, seed).history else land(place, as_csv(place.history))
+    )
 
 
 def notice_frozen(place: Scene, act: Callable[[Path], object]) -> Noticed:
@@ -110,6 +96,7 @@ def _judged(place: Scene, claims: "pd.DataFrame") -> Noticed:
         as_of=place.as_of,
         subject_digest="",
         tfdv_python=None,
+        served=place.served,
     )
     verdict = judgement.verdict
     wrong = frozenset(
@@ -156,6 +143,7 @@ def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
 
     family, place = FAMILIES[name], scene(dataset, seed)
     dice = np.random.default_rng([seed, zlib.crc32(f"{family.name} {severity}".encode())])
+    broken: Any
     columns = family.columns(place)
     column = str(dice.choice(columns)) if columns else None
     amount = family.severities[severity]
@@ -163,7 +151,13 @@ def try_family(name: str, severity: str, dataset: str, seed: int) -> Tried:
     if family.level is Level.FROZEN:
         noticed = notice_frozen(place, lambda folder: family.act(folder, amount, dice))
         return Tried(name, severity, dataset, seed, None, noticed, time.perf_counter() - begin)
-    broken: Any = family.act(place, column, amount, dice)
+    if family.level is Level.REQUESTS:
+        asked = newest_claims(claims_of(dataset, seed), place.as_of, ASKED, dice)
+        broken = family.act(asked, column, amount, dice)
+        served = record_of(dataset, broken, inputs_of(dataset, seed), place.as_of)
+        place, broken = replace(place, served=served), as_csv(place.arriving)
+    else:
+        broken = family.act(place, column, amount, dice)
     begin = time.perf_counter()
     noticed = notice(place, broken if isinstance(broken, File) else as_csv(broken))
     seconds = time.perf_counter() - begin

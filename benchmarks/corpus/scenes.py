@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fraud_ml.contract import Contract, load_contract
 from fraud_ml.settings import PROJECT
+from fraud_ml.validation.served import Served
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,8 @@ class Line:
     leaky: tuple[str, ...]  # features that somebody may fill in afterwards
     measured: tuple[str, ...]  # numbers of which none is held by most claims
     alike: tuple[tuple[str, str], ...]  # pairs of columns that a careless export exchanges
+    asked_words: tuple[str, ...]  # features of few words, of which none is held by most claims
+    asked_numbers: tuple[str, ...]  # measured numbers that are features
 
 
 CARCLAIMS = Line(
@@ -75,6 +78,8 @@ CARCLAIMS = Line(
     leaky=("PoliceReportFiled", "WitnessPresent", "AddressChange_Claim"),
     measured=("Age",),
     alike=(("Sex", "MaritalStatus"), ("AccidentArea", "AgentType"), ("PoliceReportFiled", "WitnessPresent")),
+    asked_words=("Make", "MaritalStatus", "VehiclePrice", "BasePolicy"),
+    asked_numbers=("Age",),
 )
 HANDBOOK = Line(
     dataset="handbook",
@@ -96,6 +101,8 @@ HANDBOOK = Line(
     leaky=(),
     measured=("TX_AMOUNT",),
     alike=(("CUSTOMER_ID", "TERMINAL_ID"),),
+    asked_words=(),
+    asked_numbers=("TX_AMOUNT",),
 )
 MOTOR = Line(
     dataset="motor",
@@ -117,6 +124,8 @@ MOTOR = Line(
     leaky=("police_report", "address_change"),
     measured=("claim_amount_eur", "vehicle_value_eur", "driver_age_years", "policy_age_days"),
     alike=(("cover", "sales_channel"), ("accident_date", "reported_date"), ("phone_id", "address_id")),
+    asked_words=("region", "vehicle_make", "cover", "sales_channel", "accident_kind"),
+    asked_numbers=("claim_amount_eur", "vehicle_value_eur", "driver_age_years", "policy_age_days"),
 )
 
 
@@ -132,6 +141,7 @@ class Scene:
     arriving: "pd.DataFrame"
     before: date  # the as-of date of the history
     as_of: date
+    served: Served | None = None  # what callers asked about, where somebody counted it
 
     @property
     def now(self) -> datetime:

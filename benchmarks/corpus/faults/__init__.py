@@ -9,6 +9,7 @@ from benchmarks.corpus.faults import (  # noqa: F401 - each enters its families 
     mix,
     numbers,
     parquet_files,
+    requests,
     text,
     times,
     volume,

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.corpus.judging import history, known_claims, land
+from benchmarks.corpus.asking import QUARTER, claims_of, inputs_of, newest_claims, record_of
+from benchmarks.corpus.landing import history, land
 from benchmarks.corpus.scenes import Scene, as_csv, scene, shared_data
 from fraud_ml.artifacts import Decision, Outcome, Severity
 from fraud_ml.contract import Checks, KnownChange
-from fraud_ml.models.inputs import Inputs, describe_inputs
-from fraud_ml.serving.counting import count_claims
+from fraud_ml.models.inputs import Inputs
 from fraud_ml.validation.evidence import ENOUGH_ASKED, Evidence
 from fraud_ml.validation.profile import Profile
 from fraud_ml.validation.profiling import profile_months
@@ -24,7 +24,6 @@ from fraud_ml.validation.served import Served, merge_served
 from fraud_ml.validation.verdict import judge
 
 DATASETS = ("carclaims", "handbook", "motor")
-QUARTER = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,10 @@ class Place:
     inputs: Inputs
 
     def newest(self, rows: int, draw: int) -> pd.DataFrame:
-        """Return so many claims of the last quarter, drawn one by one: what callers would ask about."""
-        recent = self.claims["event_time"] > pd.Timestamp(self.scene.as_of - QUARTER)
-        return self.claims[recent].sample(rows, replace=True, random_state=draw, ignore_index=True)
+        return newest_claims(self.claims, self.scene.as_of, rows, draw)
 
     def asked(self, frame: pd.DataFrame, *, last: date | None = None) -> Served:
-        """Return the record of requests about these claims, spread over the quarter that ends on `last`."""
-        last = last or self.scene.as_of
-        days = tuple(f"{last - timedelta(days=back)}" for back in range(QUARTER.days - 1, -1, -1))
-        return Served(self.scene.line.dataset, days, len(frame), count_claims(frame, self.inputs)).sealed()
+        return record_of(self.scene.line.dataset, frame, self.inputs, last or self.scene.as_of)
 
     def broken(self, served: Served | None, **contract: object) -> list[tuple[str, str | None, str]]:
         evidence = Evidence(self.scene.contract.model_copy(update=contract), self.scene.as_of, self.months, {}, served)
@@ -58,11 +52,8 @@ def place(dataset: str, seed: int = 0) -> Place:
     if dataset != "motor" and not shared_data().is_dir():
         pytest.skip("the public data is not there")
     made = scene(dataset, seed)
-    claims = known_claims(made, [history(dataset, seed), land(made, as_csv(made.arriving))])
-    older = claims[claims["event_time"] < claims["event_time"].quantile(0.6)]
-    features = [column for column in made.contract.features if older[column.name].nunique() > 1]
-    months = profile_months(claims, made.contract, ()).months
-    return Place(made, claims, dict(months), describe_inputs(older, features))
+    claims = claims_of(dataset, seed)
+    return Place(made, claims, dict(profile_months(claims, made.contract, ()).months), inputs_of(dataset, seed))
 
 
 # --- what is left alone ---------------------------------------------------------------------------------------------
