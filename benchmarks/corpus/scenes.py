@@ -57,6 +57,11 @@ class Line:
     asked_words: tuple[str, ...]  # features of few words, of which none is held by most claims
     asked_numbers: tuple[str, ...]  # measured numbers that are features
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Features that callers send."""
+        return (*self.asked_words, *self.asked_numbers)
+
 
 CARCLAIMS = Line(
     dataset="carclaims",

@@ -16,22 +16,10 @@ if TYPE_CHECKING:
     why="callers do not send a column, or not all of them: the model guesses what it could know",
     severities={"never sent": 1.0, "lacking in one of twenty": 0.05},
     codes=("DATA191",),
-    column="asked_words",
+    column="asked",
     level=Level.REQUESTS,
 )
-def words_unsent(asked: "pd.DataFrame", column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
-    asked.loc[some(asked, amount, dice), column] = None
-    return asked
-
-
-@family(
-    why="callers do not send a number, or not all of them",
-    severities={"never sent": 1.0, "lacking in one of twenty": 0.05},
-    codes=("DATA191",),
-    column="asked_numbers",
-    level=Level.REQUESTS,
-)
-def number_unsent(asked: "pd.DataFrame", column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
+def column_unsent(asked: "pd.DataFrame", column: str, amount: float, dice: "np.random.Generator") -> "pd.DataFrame":
     asked.loc[some(asked, amount, dice), column] = None
     return asked
 
