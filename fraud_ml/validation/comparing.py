@@ -51,11 +51,9 @@ class Comparison:
             self._hash("former", file)
             self._hash("now", now)
             rows = self._count("now")
-            if self._count("former ANTI JOIN now USING (key, told)") > FEW_CHANGES * rows:
+            left, came = self._only_in("former", file, "now", rows), self._only_in("now", now, "former", rows)
+            if left is None or came is None:
                 return None
-            if self._count("now ANTI JOIN former USING (key, told)") > FEW_CHANGES * rows:
-                return None
-            left, came = self._only_in("former", file, "now"), self._only_in("now", now, "former")
             return Compared(left, came, self._count_anew(now, profile, month, rows))
         except io_errors():
             return None
@@ -72,12 +70,22 @@ class Comparison:
         ((count,),) = self._duck.execute(f"SELECT count(*) FROM {rows}").fetchall()
         return int(count)
 
-    def _only_in(self, name: str, file: Path, other: str) -> "pa.Table":
+    def _only_in(self, name: str, file: Path, other: str, rows: int) -> "pa.Table | None":
+        """Return the rows that `other` has not, or None where they are more than a part of `rows`."""
+        schema = claim_schema(self._contract)
+        self._duck.execute(
+            f"CREATE OR REPLACE TEMP TABLE places AS SELECT place FROM {name} ANTI JOIN {other} USING (key, told)"
+        )
+        differing = self._count("places")
+        if differing > FEW_CHANGES * rows:
+            return None
+        if not differing:
+            return schema.empty_table()
         found = self._duck.sql(
-            f"SELECT {self._columns} FROM {_rows_of(file)} WHERE file_row_number IN"
-            f" (SELECT place FROM {name} ANTI JOIN {other} USING (key, told)) ORDER BY file_row_number"
-        ).to_arrow_table()
-        return found.cast(claim_schema(self._contract))
+            f"SELECT {self._columns} FROM {_rows_of(file)} WHERE file_row_number IN (SELECT place FROM places)"
+            " ORDER BY file_row_number"
+        )
+        return found.to_arrow_table().cast(schema)
 
     def _count_anew(self, file: Path, profile: Profile, month: str, rows: int) -> Anew:
         from pyarrow import parquet

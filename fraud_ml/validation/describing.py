@@ -83,8 +83,10 @@ def describe_numbers(rows: "pa.Table", contract: Contract) -> dict[str, Figures]
     import numpy as np
     import pyarrow as pa
 
-    table = as_arrived(rows.to_pandas(), contract)
-    values = {name: table[name].to_numpy() for name in table.column_names if not pa.types.is_string(table[name].type)}
+    numbers = [field.name for field in rows.schema if pa.types.is_floating(field.type)]
+    values = {name: rows[name].to_numpy() for name in numbers}  # as they are: pandas would copy them, twice
+    times = as_arrived(rows.drop_columns(numbers).to_pandas(), contract)
+    values |= {name: times[name].to_numpy() for name in times.column_names if pa.types.is_floating(times[name].type)}
     return {name: _of_known(column[~np.isnan(column)]) for name, column in values.items()}
 
 
