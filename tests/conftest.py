@@ -16,12 +16,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from fraud_ml.settings import PROJECT, Settings
 from fraud_ml.stack import Stack
+
+# No test is timed: the first example pays for imports, and a busy machine for its neighbours.
+hypothesis.settings.register_profile("untimed", hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Waits until the test run is over, however it ended (kill -9 too), then stops the stack and removes its folder.
 _GUARD = """
