@@ -20,9 +20,11 @@ from fraud_ml.validation.months import table_of_fold
 from fraud_ml.validation.partial import to_bytes
 from fraud_ml.validation.partial_cache import Judged, PartialCache, inputs_of, month_of
 from fraud_ml.validation.partition import read_judges
+from fraud_ml.validation.profiling import EXAMPLES
+from fraud_ml.validation.quarantine import digest_key
 from fraud_ml.validation.uniqueness import hashes_of, less, together
 from tests.tampering import flip_a_byte
-from tests.unit.validation.changes_to_claims import CHANGES, no_age
+from tests.unit.validation.changes_to_claims import CHANGES, blanks, no_age
 from tests.unit.validation.folded_claims import fold_of
 
 AS_OF = date(2024, 12, 31)
@@ -160,6 +162,18 @@ def test_rows_that_happened_after_the_as_of_date_are_not_adjusted_away(place, cl
     expected = place.judged(claims, as_of=early, whole=True)
     assert any(told(content)["late"] for content in expected.values())
     assert place.judged(claims, as_of=early) == expected
+
+
+def test_where_a_row_that_was_an_example_left_another_one_takes_its_place(place, claims):
+    """Which one it is stands in no partial: only the whole month knows the digests of all rows that break a rule."""
+    blanks(claims, list(range(20)))
+    examples = told(place.judged(claims)["2024-01"])["examples"]
+    digests = next(found for name, found in examples.items() if name.endswith(" garage_id"))
+    assert len(digests) == EXAMPLES
+    mended = claims[claims["claim_id"].map(digest_key) == digests[0]].index
+    assert len(mended) == 1
+    claims.loc[mended, "garage_id"] = "G-000001"
+    assert place.judged(claims) == place.judged(claims, whole=True)
 
 
 @pytest.mark.parametrize(("values", "then"), [(40, 60), (40, 520), (480, 520), (520, 480), (700, 300)])
