@@ -10,11 +10,11 @@ import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fraud_ml.errors import BadInput, NotAccepted, Unavailable
 
@@ -153,20 +153,13 @@ class SnapshotManifest:
 
 
 @dataclass(frozen=True)
-class FoldManifest:
-    """What a fold is: each claim of a snapshot once, as known on `as_of`, in Parquet files by event month.
+class Sealed:
+    """A record whose `digest` is over all its other fields, so that a change of any of them is found."""
 
-    `files` maps each file's name to the SHA-256 of its bytes; `digest` is over every other field.
-    """
+    digest: str = field(default="", kw_only=True)
 
-    dataset: str
-    as_of: str  # ISO date
-    snapshot_digest: str
-    claims: int
-    files: Mapping[str, str]
-    digest: str = ""
-
-    def sealed(self) -> "FoldManifest":
+    def sealed(self) -> Self:
+        """Return the same record with its digest filled in."""
         return replace(self, digest=self._digest())
 
     @property
@@ -175,6 +168,20 @@ class FoldManifest:
 
     def _digest(self) -> str:
         return digest_of({name: value for name, value in asdict(self).items() if name != "digest"})
+
+
+@dataclass(frozen=True)
+class FoldManifest(Sealed):
+    """What a fold is: each claim of a snapshot once, as known on `as_of`, in Parquet files by event month.
+
+    `files` maps each file's name to the SHA-256 of its bytes.
+    """
+
+    dataset: str
+    as_of: str  # ISO date
+    snapshot_digest: str
+    claims: int
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -271,7 +278,7 @@ class EvaluationReport:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Candidate(Sealed):
     """What people approve. `digest` is over every other field, so that nothing behind it can be exchanged."""
 
     dataset: str
@@ -282,12 +289,6 @@ class Candidate:
     model_digest: str
     artifact_digest: str
     evaluation_digest: str
-    digest: str = ""
-
-    def sealed(self) -> "Candidate":
-        """Return the same candidate with its digest filled in."""
-        body = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "digest"}
-        return Candidate(**body, digest=digest_of(body))
 
 
 # --- paths ----------------------------------------------------------------------------------------------------------

@@ -9,10 +9,10 @@ What is taken is hashed on arrival; a month that is not what was kept counts as 
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from fraud_ml.artifacts import digest_of, file_digest, load, save
+from fraud_ml.artifacts import Sealed, file_digest, load, save
 from fraud_ml.data.kept_months import record_of, trim
 from fraud_ml.errors import FraudMLError, Tampered
 
@@ -20,20 +20,12 @@ MOST_BYTES = 8 * 2**30
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The record of a folded month; `digest` is over the other fields."""
+class Kept(Sealed):
+    """The record of a folded month."""
 
     inputs: str
     sha256: str
     claims: int
-    digest: str = ""
-
-    def sealed(self) -> "Kept":
-        return replace(self, digest=digest_of({"inputs": self.inputs, "sha256": self.sha256, "claims": self.claims}))
-
-    @property
-    def is_intact(self) -> bool:
-        return self == self.sealed()
 
 
 class FoldCache:

@@ -9,10 +9,10 @@ A month that stands, made of the same and whole, is not made again; each is writ
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fraud_ml.artifacts import digest_of, file_digest, load, save
+from fraud_ml.artifacts import Sealed, file_digest, load, save
 from fraud_ml.errors import BadInput, FraudMLError, Unavailable
 
 MANIFEST, RECORDS = "manifest.json", ".months"
@@ -30,8 +30,8 @@ class ScoredMonth:
 
 
 @dataclass(frozen=True)
-class ScoresManifest:
-    """What was scored, by what, into which files. `digest` is over every other field."""
+class ScoresManifest(Sealed):
+    """What was scored, by what, into which files."""
 
     dataset: str
     as_of: str  # ISO date
@@ -43,10 +43,6 @@ class ScoresManifest:
     claims: int
     flagged: int
     months: Mapping[str, ScoredMonth]  # YYYY-MM -> its file
-    digest: str = ""
-
-    def sealed(self) -> "ScoresManifest":
-        return replace(self, digest=digest_of({k: v for k, v in asdict(self).items() if k != "digest"}))
 
 
 class ScoresFolder:

@@ -13,12 +13,12 @@ import hashlib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from fraud_ml.artifacts import digest_of, file_digest, load, save
+from fraud_ml.artifacts import Sealed, digest_of, file_digest, load, save
 from fraud_ml.contract import Contract
 from fraud_ml.data.kept_months import record_of, trim
 from fraud_ml.data.subject_keys import SubjectKey, cipher
@@ -33,16 +33,12 @@ _LIBRARIES = ("duckdb", "great-expectations", "numpy", "pandas", "pyarrow")
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The record of a month; `digest` is over the other fields. people: pseudonyms, none where nothing is sealed."""
+class Kept(Sealed):
+    """The record of a month. people: pseudonyms, none where nothing is sealed."""
 
     inputs: str
     sha256: str
     people: tuple[str, ...] = ()
-    digest: str = ""
-
-    def sealed(self) -> "Kept":
-        return replace(self, digest=digest_of({**asdict(self), "digest": ""}))
 
 
 def inputs_of(month_sha256: str, contract: Contract, rules: Path) -> str:
@@ -54,15 +50,11 @@ def inputs_of(month_sha256: str, contract: Contract, rules: Path) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """How a month was judged last: the inputs of its partial, and those of its fold. `digest` is over the others."""
+class Judged(Sealed):
+    """How a month was judged last: the inputs of its partial, and those of its fold."""
 
     inputs: str
     fold_inputs: str
-    digest: str = ""
-
-    def sealed(self) -> "Judged":
-        return replace(self, digest=digest_of({**asdict(self), "digest": ""}))
 
 
 def month_of(name: str, contract: Contract, rules: Path) -> str:
@@ -86,7 +78,7 @@ class PartialCache:
         try:
             kept = load(Kept, record)
             content = record.with_suffix(".partial").read_bytes()
-            if kept != kept.sealed() or kept.inputs != inputs or hashlib.sha256(content).hexdigest() != kept.sha256:
+            if not kept.is_intact or kept.inputs != inputs or hashlib.sha256(content).hexdigest() != kept.sha256:
                 return None
             if people is not None:
                 content = _opened(content, kept.people, people)
@@ -120,7 +112,7 @@ class PartialCache:
         """Return how the month (`month_of`) was judged last, where that is known."""
         try:
             judged = load(Judged, self._last(month))
-            return judged if judged == judged.sealed() else None
+            return judged if judged.is_intact else None
         except (FraudMLError, OSError, ValueError, AttributeError, TypeError):
             return None
 

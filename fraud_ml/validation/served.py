@@ -8,10 +8,10 @@ claim's counts would be that claim.
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fraud_ml.artifacts import digest_of
+from fraud_ml.artifacts import Sealed
 from fraud_ml.contract import Kind
 from fraud_ml.errors import Tampered, Unavailable
 
@@ -44,27 +44,13 @@ class ServedColumn:
 
 
 @dataclass(frozen=True)
-class Served:
-    """The claims that a data set's scorers were asked about on some days (ISO dates, UTC, rising); none: nothing asked.
-
-    `digest` is over every other field.
-    """
+class Served(Sealed):
+    """The claims that a data set's scorers were asked about on some days (ISO dates, UTC, rising); none: no request."""
 
     dataset: str
     days: tuple[str, ...]
     claims: int
     columns: Mapping[str, ServedColumn]
-    digest: str = ""
-
-    def sealed(self) -> "Served":
-        return replace(self, digest=self._digest())
-
-    @property
-    def is_intact(self) -> bool:
-        return self.digest == self._digest()
-
-    def _digest(self) -> str:
-        return digest_of({name: value for name, value in asdict(self).items() if name != "digest"})
 
 
 def merge_served(dataset: str, parts: Iterable[Served]) -> Served:
